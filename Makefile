@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# Short names for the usual commands; CMakePresets.json has the builds. `make` builds, `make demo` shows it at work.
+MAKEFLAGS += --no-print-directory
+VELUM := build/release/velum
+JOBS ?= 2
+
+.PHONY: all demo test bench accept asan tsan fuzz format check install clean setup
+all:
+	@tools/setup --check
+	@$(MAKE) build-release
+
+setup:
+	@tools/setup
+
+# Configured once; the build itself notices when a list of files or an option changes.
+build-%:
+	@test -f build/$*/build.ninja || cmake --preset $* >build-$*.log 2>&1 || \
+	  { cat build-$*.log; rm -rf build-$*.log build/$*; exit 1; }
+	@rm -f build-$*.log
+	@cmake --build build/$*
+
+demo: setup
+	@$(MAKE) build-release
+	$(VELUM) demo heart
+
+test: setup
+	@$(MAKE) build-release
+	ctest --test-dir build/release --output-on-failure --no-tests=error -j$(JOBS)
+
+bench: all
+	$(VELUM) bench
+
+# The long measurements: every claim that the documentation makes, measured again.
+accept: all
+	tools/accept
+
+asan: setup
+	@$(MAKE) build-asan
+	ctest --test-dir build/asan --output-on-failure --no-tests=error -j$(JOBS)
+
+# Without address randomisation where the system allows that: the sanitizer's shadow wants fixed places.
+tsan: setup
+	@$(MAKE) build-tsan
+	$$(setarch -R true 2>/dev/null && echo setarch -R) \
+	  ctest --test-dir build/tsan --output-on-failure --no-tests=error -j$(JOBS)
+
+# Builds the fuzz targets; run one as build/fuzz/fuzz/fuzz_<target> FOLDER fuzz/corpus/<target>: what it finds new goes
+# to FOLDER.
+fuzz:
+	@tools/setup clang
+	@$(MAKE) build-fuzz
+
+format:
+	@tools/setup clang-format-14
+	@tools/check_format --fix
+
+check:
+	@tools/setup clang-format-14
+	@$(MAKE) build-release
+	@status=0; \
+	tools/check_layers || status=1; \
+	tools/check_sources || status=1; \
+	tools/check_format || status=1; \
+	tools/check_symbols build/release || status=1; \
+	exit $$status
+
+install: all
+	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+clean:
+	rm -rf build

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timing of the core's operations, for `velum bench` and for a planner's price list.
+#ifndef VELUM_BENCH_H
+#define VELUM_BENCH_H
+
+#include <stdint.h>
+#include <velum/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct velum_bench_result {
+    char name[64];   // ntt_forward, rotate, ...
+    char kernel[16]; // ref, avx2, ifma
+    uint32_t log_n, limbs, special, digits, threads, reps;
+    double seconds_min, seconds_median;
+} velum_bench_result;
+
+// Calls `each` for every result whose name matches the POSIX extended regular expression (NULL: all) as it becomes
+// known. `progress` (may be NULL) is told what is about to be measured.
+VELUM_API velum_status velum_bench_run(const char *name_regex, unsigned threads,
+                                       void (*each)(void *user, const velum_bench_result *r),
+                                       void (*progress)(void *user, const char *what), void *user);
+// The processor, its features and the kernel families at hand, in one line.
+VELUM_API const char *velum_bench_machine(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

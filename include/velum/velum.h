@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Velum: trained neural networks on encrypted data.
+//
+// Four roles, each an opaque object. The compiler turns an ONNX file into a program (for the server) and its client
+// half. The client makes keys, encrypts requests, decrypts answers. The server answers encrypted queries. The secret
+// key never leaves the client; the weights never leave the server.
+//
+// All content crosses this interface as bytes; nothing here opens a file. Objects are read-only once made and may be
+// shared between threads, except that one velum_server answers one query at a time. Every function that can fail
+// returns a velum_status and leaves its outputs untouched if it fails; velum_last_error() then says what and where.
+// What a function gives out through `velum_buffer` or `**out` belongs to the caller, who frees it.
+#ifndef VELUM_H
+#define VELUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <velum/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VELUM_VERSION "0.1.0"
+VELUM_API const char *velum_version(void);
+
+typedef struct velum_buffer {
+    uint8_t *data;
+    size_t size;
+} velum_buffer;
+VELUM_API void velum_buffer_free(velum_buffer *b);        // b->data may be NULL
+VELUM_API void velum_buffer_free_secret(velum_buffer *b); // zeroes it first
+
+// A table of numbers: `rows` requests by `columns` named columns, row-major. NaN stands for a missing field.
+typedef struct velum_table {
+    uint32_t columns;
+    uint64_t rows;
+    char **names; // may be NULL on input: columns are then taken in the model's order
+    double *values;
+} velum_table;
+VELUM_API void velum_table_free(velum_table *t);
+
+// Time and memory of one stage of a run.
+typedef struct velum_stage {
+    char name[64];
+    double seconds;
+} velum_stage;
+#define VELUM_MAX_STAGES 256
+typedef struct velum_report {
+    double seconds; // query loaded to answer ready
+    uint64_t requests;
+    unsigned threads;
+    uint64_t peak_rss_bytes;
+    uint32_t stage_count;
+    velum_stage stages[VELUM_MAX_STAGES];
+} velum_report;
+
+// What a program or its client half is, for people and for scripts.
+typedef struct velum_info {
+    const char *model, *metric; // owned by the object asked
+    uint32_t log_n, limbs, special_limbs, digits, security_bits, lanes, inputs, outputs, keys;
+    double log_q, log_qp, log_scale;
+    uint64_t eval_key_bytes;            // as saved
+    uint64_t query_bytes, answer_bytes; // for one full ciphertext group (`lanes` requests)
+    uint64_t memory_bytes;              // planned peak of the server while it answers; 0 for the client
+    double predicted_seconds;           // one group, one thread; 0 for the client
+    double error_bound;
+} velum_info;
+
+// ---- compile ----
+typedef enum velum_target { VELUM_LATENCY, VELUM_THROUGHPUT } velum_target;
+typedef struct velum_compile_options { // zero-initialise: 0 means default
+    velum_target target;
+    uint64_t batch;                 // requests in one go; 0: 1 (latency) or as many as the slots take (throughput)
+    uint64_t memory_bytes;          // ceiling for the server; 0: 16 GiB
+    uint32_t security_bits;         // 128 (default), 192 or 256
+    const velum_table *calibration; // raw inputs to find value ranges with; may be NULL
+    const char *model_name;         // for people; may be NULL
+} velum_compile_options;
+VELUM_API velum_status velum_compile(const void *onnx, size_t size, const velum_compile_options *options,
+                                     velum_buffer *program, velum_buffer *client);
+
+// ---- the server's half ----
+typedef struct velum_program velum_program;
+VELUM_API velum_status velum_program_open(const void *data, size_t size, velum_program **out);
+VELUM_API void velum_program_free(velum_program *p);
+VELUM_API void velum_program_info(const velum_program *p, velum_info *out);
+// A table of the program for people; NUL-terminated text.
+VELUM_API velum_status velum_program_explain(const velum_program *p, velum_buffer *text);
+// The client half of an opened program, as velum_compile gave it.
+VELUM_API velum_status velum_program_client(const velum_program *p, velum_buffer *client);
+// The same program in the clear, with its levels, scales and packing.
+VELUM_API velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out);
+
+typedef struct velum_server velum_server;
+// Loads one client's evaluation keys and prepares the program: encodes its weights. threads 0: all cores.
+VELUM_API velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
+                                        velum_server **out);
+VELUM_API void velum_server_free(velum_server *s);
+VELUM_API velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
+                                          velum_report *report);
+
+// ---- the client's half ----
+typedef struct velum_client velum_client;
+VELUM_API velum_status velum_client_open(const void *data, size_t size, unsigned threads, velum_client **out);
+VELUM_API void velum_client_free(velum_client *c);
+VELUM_API void velum_client_info(const velum_client *c, velum_info *out);
+VELUM_API const char *velum_client_input_name(const velum_client *c, uint32_t i);
+VELUM_API const char *velum_client_input_description(const velum_client *c, uint32_t i);
+// `secret` must stay with the client (free it with velum_buffer_free_secret); `eval_keys` goes to the server.
+VELUM_API velum_status velum_client_keygen(const velum_client *c, velum_buffer *secret, velum_buffer *eval_keys);
+// Any number of rows; each group of `lanes` of them shares its ciphertexts.
+VELUM_API velum_status velum_client_encrypt(const velum_client *c, const void *secret, size_t secret_size,
+                                            const velum_table *in, velum_buffer *query);
+// share_bits > 0: adds flooding noise for that many statistical bits, so that the result may be shown to others
+// (IND-CPA-D); VELUM_E_LIMIT if the program's precision does not allow it. 0: exact result, keep it to yourself.
+VELUM_API velum_status velum_client_decrypt(const velum_client *c, const void *secret, size_t secret_size,
+                                            const void *answer, size_t size, uint32_t share_bits, velum_table *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
