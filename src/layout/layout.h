@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// How tensors lie in slots: pure index maps, no cryptography. Client and compiler share them.
+//
+// A value is `dim` features for each of up to `lanes` requests, in `cts` ciphertexts of `slots` slots each.
+//   packed    (cts = 1): feature f of request r at slots (c * period + f) * lanes + r, for every copy c that fits `valid`
+//                        feature positions; period is a power of two >= dim.
+//   spread    (cts = dim, period = 1): ciphertext f holds feature f; slot r is request r; lanes = slots.
+#ifndef VELUM_LAYOUT_LAYOUT_H
+#define VELUM_LAYOUT_LAYOUT_H
+
+#include "base/bytes.h"
+
+typedef struct vl_layout {
+    uint32_t slots, dim, period, lanes, cts;
+    uint32_t valid; // feature positions that hold the periodic vector; slots / lanes when all do
+} vl_layout;
+
+// VELUM_E_FORMAT if the numbers contradict one another.
+velum_status vl_layout_check(const vl_layout *l);
+// Writes one ciphertext's slots from features[request * dim + f], `requests` <= lanes; unused lanes and features get 0.
+void vl_layout_pack(const vl_layout *l, uint32_t ct, const double *features, uint32_t requests, double *slots);
+// Reads features back from copy 0: features[request * dim + f] for the features that ciphertext ct holds.
+void vl_layout_unpack(const vl_layout *l, uint32_t ct, const double *slots, uint32_t requests, double *features);
+void vl_layout_save(const vl_layout *l, vl_writer *w);
+velum_status vl_layout_load(vl_reader *r, vl_layout *l);
+
+#endif
