@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/client.h"
+#include <math.h>
+#include <string.h>
+
+// Bits of the answer that flooding must leave: |noise| below 2^-SHARE_KEEP_BITS with overwhelming probability.
+#define SHARE_KEEP_BITS 7
+
+// Deviation of the flooding noise on coefficients: sqrt(12 tau) 2^(s/2) t, tau results revealed, t a bound on the
+// coefficients' error (eprint 2022/816, theorem 4; the bound is the program's declared one).
+static velum_status flood_sigma(const velum_client *c, uint64_t results, uint32_t share_bits, double *out) {
+    const vl_manifest *m = &c->manifest;
+    *out = 0;
+    if (share_bits == 0) return VELUM_OK;
+    VL_FAIL_IF(share_bits > 128, VELUM_E_USAGE, "%u statistical bits: at most 128", share_bits);
+    double t = m->error_bound * m->out_scale, sigma = sqrt(12.0 * (double)results) * exp2(share_bits / 2.0) * t;
+    double slot = 7 * sigma * sqrt((double)m->out.slots) / m->out_scale; // 7 deviations of a slot's error
+    VL_FAIL_IF(slot > exp2(-SHARE_KEEP_BITS), VELUM_E_LIMIT,
+               "sharing %llu results with %u statistical bits needs noise of 2^%.1f, the limit is 2^-%d: the program's "
+               "error bound is 2^%.1f",
+               (unsigned long long)results, share_bits, log2(slot), SHARE_KEEP_BITS, log2(m->error_bound));
+    *out = sigma;
+    return VELUM_OK;
+}
+
+static velum_status add_flood(const velum_client *c, vl_exec *x, double sigma, vl_poly m) {
+    const vl_ring *ring = &c->params->ring;
+    int64_t *noise = vl_secret_alloc(ring->n * sizeof *noise);
+    vl_poly e = {0};
+    velum_status status = noise ? vl_poly_new(ring, m.nq, 0, &e) : VL_FAIL(VELUM_E_NOMEM, "flooding noise");
+    if (status == VELUM_OK) {
+        vl_rng rng;
+        vl_rng_init_system(&rng);
+        vl_rng_gaussian_wide(&rng, noise, ring->n, sigma);
+        vl_rng_clear(&rng);
+        vl_ring_from_i64(x, ring, e, noise);
+        vl_ring_ntt(x, ring, e, e);
+        vl_ring_add(x, ring, m, m, e);
+        vl_secure_zero(e.x, vl_poly_bytes(ring, e.nq, 0));
+    }
+    vl_secret_free(noise);
+    vl_poly_free(&e);
+    return status;
+}
+
+typedef struct job {
+    const velum_client *c;
+    const vl_secret_key *sk;
+    vl_exec *x;
+    double sigma;
+    vl_poly m;
+    double *slots;
+} job;
+
+static velum_status decrypt_one(const job *j, vl_reader *r, uint32_t ct_index, uint32_t requests, double *features) {
+    const velum_client *c = j->c;
+    const vl_manifest *man = &c->manifest;
+    vl_ciphertext ct = {0};
+    VL_TRY(vl_ciphertext_load(j->x, c->params, r, false, man->out_level, man->out_scale, &ct));
+    vl_rlwe_decrypt(j->x, c->params, j->sk, &ct, j->m);
+    vl_ciphertext_free(&ct);
+    if (j->sigma > 0) VL_TRY(add_flood(c, j->x, j->sigma, j->m));
+    VL_TRY(vl_decode_real(j->x, c->encoder, j->m, man->out_scale, j->slots, man->out.slots));
+    vl_layout_unpack(&man->out, ct_index, j->slots, requests, features);
+    return VELUM_OK;
+}
+
+static velum_status decrypt_all(job *j, const vl_client_secret *s, vl_reader *r, uint32_t share_bits, velum_table *t) {
+    const vl_manifest *man = &j->c->manifest;
+    vl_message head;
+    VL_TRY(vl_wire_head_load(r, "answer", &man->out, &head));
+    VL_TRY(vl_wire_same_key(head.key_id, s->key_id, "answer"));
+    VL_TRY(flood_sigma(j->c, head.requests * man->output_count, share_bits, &j->sigma));
+    // No allocation from a count alone: every ciphertext takes at least a byte a coefficient of the message.
+    VL_FAIL_IF((uint64_t)head.groups * head.cts > vl_reader_left(r) / j->c->params->ring.n, VELUM_E_FORMAT,
+               "answer: %u groups in %zu bytes", head.groups, vl_reader_left(r));
+    uint32_t dim = man->output_count, columns = vl_manifest_columns(man);
+    double *row = vl_alloc_array((size_t)man->out.lanes * dim, sizeof *row);
+    velum_status status = row ? vl_manifest_table(man, head.requests, t) : VL_FAIL(VELUM_E_NOMEM, "answer");
+    for (uint32_t g = 0; g < head.groups && status == VELUM_OK; g++) {
+        uint64_t first = (uint64_t)g * man->out.lanes, left = head.requests - first;
+        uint32_t n = left < man->out.lanes ? (uint32_t)left : man->out.lanes;
+        for (uint32_t i = 0; i < head.cts && status == VELUM_OK; i++) status = decrypt_one(j, r, i, n, row);
+        for (uint32_t k = 0; k < n && status == VELUM_OK; k++) {
+            vl_manifest_epilogue(man, row + (size_t)k * dim);
+            memcpy(t->values + (first + k) * columns, row + (size_t)k * dim, columns * sizeof *row);
+        }
+    }
+    if (status == VELUM_OK && (r->bad || vl_reader_left(r) != 0)) status = VL_FAIL(VELUM_E_FORMAT, "answer: wrong size");
+    vl_free(row);
+    return status;
+}
+
+velum_status velum_client_decrypt(const velum_client *c, const void *secret, size_t secret_size, const void *answer,
+                                  size_t size, uint32_t share_bits, velum_table *out) {
+    vl_reader r;
+    uint8_t binding[VL_DIGEST_BYTES];
+    VL_TRY(vl_frame_open(answer, size, VL_FRAME_ANSWER, &r, binding));
+    VL_TRY(vl_wire_same_program(binding, c->program, "answer"));
+    vl_client_secret s = {0};
+    VL_TRY(vl_client_secret_load(c, secret, secret_size, &s));
+    vl_exec x;
+    velum_table t = {0};
+    job j = {.c = c, .sk = &s.sk, .x = &x};
+    velum_status status = vl_client_exec(c, &x);
+    if (status == VELUM_OK) {
+        status = vl_poly_new(&c->params->ring, c->manifest.out_level, 0, &j.m);
+        if (status == VELUM_OK && !(j.slots = vl_secret_alloc(c->manifest.out.slots * sizeof *j.slots)))
+            status = VL_FAIL(VELUM_E_NOMEM, "%u slots", c->manifest.out.slots);
+        if (status == VELUM_OK) status = decrypt_all(&j, &s, &r, share_bits, &t);
+        if (j.m.x) vl_secure_zero(j.m.x, vl_poly_bytes(&c->params->ring, j.m.nq, 0));
+        vl_poly_free(&j.m);
+        vl_secret_free(j.slots);
+        vl_exec_clear(&x);
+    }
+    vl_secret_key_free(&s.sk);
+    if (status != VELUM_OK) {
+        velum_table_free(&t);
+        return status;
+    }
+    *out = t;
+    return VELUM_OK;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a table of raw values to features: the prologue over every row.
+#include "program/manifest.h"
+#include <string.h>
+
+// Column of each model input in the table; by name, or by position where the table has no names.
+static velum_status match_columns(const vl_manifest *m, const velum_table *in, uint32_t *column) {
+    VL_FAIL_IF(!in->names && in->columns != m->input_count, VELUM_E_VALUE, "input has %u columns, the model takes %u",
+               in->columns, m->input_count);
+    for (uint32_t i = 0; i < m->input_count; i++) {
+        column[i] = in->names ? UINT32_MAX : i;
+        for (uint32_t k = 0; in->names && k < in->columns; k++)
+            if (strcmp(in->names[k], m->inputs[i].name) == 0) column[i] = k;
+        VL_FAIL_IF(column[i] == UINT32_MAX, VELUM_E_VALUE, "input lacks the column '%s'", m->inputs[i].name);
+    }
+    return VELUM_OK;
+}
+
+velum_status vl_manifest_features(const vl_manifest *m, const velum_table *in, double **out) {
+    VL_FAIL_IF(in->rows == 0, VELUM_E_VALUE, "input has no rows");
+    VL_FAIL_IF(in->rows > VL_MAX_REQUESTS, VELUM_E_LIMIT, "input has %llu rows, the limit is %llu",
+               (unsigned long long)in->rows, (unsigned long long)VL_MAX_REQUESTS);
+    uint32_t *column = vl_alloc_array(m->input_count, sizeof *column);
+    double *raw = vl_alloc_array(m->input_count, sizeof *raw);
+    double *features = vl_alloc_array(in->rows * m->in.dim, sizeof *features);
+    velum_status status = column && raw && features ? match_columns(m, in, column)
+                                                    : VL_FAIL(VELUM_E_NOMEM, "%llu rows of %u features",
+                                                              (unsigned long long)in->rows, m->in.dim);
+    for (uint64_t r = 0; r < in->rows && status == VELUM_OK; r++) {
+        for (uint32_t i = 0; i < m->input_count; i++) raw[i] = in->values[r * in->columns + column[i]];
+        status = vl_manifest_prologue(m, r + 1, raw, features + r * m->in.dim);
+    }
+    vl_free(column);
+    vl_free(raw);
+    if (status != VELUM_OK) {
+        vl_free(features);
+        return status;
+    }
+    *out = features;
+    return VELUM_OK;
+}
+
+velum_status vl_manifest_table(const vl_manifest *m, uint64_t rows, velum_table *out) {
+    velum_table t = {.columns = vl_manifest_columns(m), .rows = rows};
+    t.values = vl_alloc_array(rows * t.columns, sizeof *t.values);
+    t.names = vl_alloc_array(t.columns, sizeof *t.names);
+    bool ok = t.values && t.names;
+    for (uint32_t i = 0; ok && i < t.columns; i++) ok = (t.names[i] = vl_strdup(m->outputs[i])) != NULL;
+    if (!ok) {
+        velum_table_free(&t);
+        return VL_FAIL(VELUM_E_NOMEM, "table of %llu rows", (unsigned long long)rows);
+    }
+    *out = t;
+    return VELUM_OK;
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "program/manifest.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void vl_manifest_clear(vl_manifest *m) {
+    vl_free(m->model);
+    vl_free(m->metric);
+    for (uint32_t i = 0; m->inputs && i < m->input_count; i++) {
+        vl_free(m->inputs[i].name);
+        vl_free(m->inputs[i].description);
+        vl_free(m->inputs[i].values);
+    }
+    for (uint32_t i = 0; m->steps && i < m->step_count; i++) vl_free(m->steps[i].table);
+    for (uint32_t i = 0; m->outputs && i < m->output_count; i++) vl_free(m->outputs[i]);
+    vl_free(m->inputs);
+    vl_free(m->steps);
+    vl_free(m->features);
+    vl_free(m->outputs);
+    vl_free(m->keys);
+    *m = (vl_manifest){0};
+}
+
+uint32_t vl_manifest_dim(const vl_manifest *m) {
+    uint64_t dim = 0;
+    for (uint32_t i = 0; i < m->feature_count; i++) dim += m->features[i].depth ? m->features[i].depth : 1;
+    return dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim;
+}
+
+uint32_t vl_manifest_columns(const vl_manifest *m) {
+    return m->epilogue == VL_EPILOGUE_ARGMAX ? 1 : m->output_count;
+}
+
+// ---- prologue and epilogue ----
+
+static velum_status check_input(const vl_input *in, uint64_t row, double v) {
+    unsigned long long r = (unsigned long long)row;
+    VL_FAIL_IF(isnan(v), VELUM_E_VALUE, "row %llu: field '%s' is missing or not a number", r, in->name);
+    VL_FAIL_IF(!isfinite(v), VELUM_E_VALUE, "row %llu: field '%s' is not finite", r, in->name);
+    VL_FAIL_IF(v < in->lo || v > in->hi, VELUM_E_VALUE, "row %llu: field '%s' is %.9g, outside %.9g to %.9g", r, in->name,
+               v, in->lo, in->hi);
+    if (in->value_count == 0) return VELUM_OK;
+    for (uint32_t i = 0; i < in->value_count; i++)
+        if (in->values[i] == v) return VELUM_OK;
+    char list[160] = "";
+    size_t at = 0;
+    for (uint32_t i = 0; i < in->value_count && at < sizeof list - 32; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%.9g", i ? ", " : "", in->values[i]);
+    return VL_FAIL(VELUM_E_VALUE, "row %llu: field '%s' is %.9g, not one of %s", r, in->name, v, list);
+}
+
+// The input that a step derives from, for messages.
+static const char *origin(const vl_manifest *m, uint32_t step) {
+    while (m->steps[step].kind != VL_STEP_INPUT) step = m->steps[step].src;
+    return m->inputs[m->steps[step].src].name;
+}
+
+static velum_status run_step(const vl_manifest *m, uint64_t row, uint32_t i, const double *raw, double *value) {
+    const vl_step *s = &m->steps[i];
+    double x = s->kind == VL_STEP_INPUT ? raw[s->src] : value[s->src], y = x;
+    switch (s->kind) {
+    case VL_STEP_AFFINE: y = s->a * x + s->b; break;
+    case VL_STEP_CLIP: y = fmin(fmax(x, s->a), s->b); break;
+    case VL_STEP_TRUNC: y = trunc(x); break;
+    case VL_STEP_DIV: y = floor(x / s->a); break;
+    case VL_STEP_MOD: y = x - s->a * floor(x / s->a); break;
+    case VL_STEP_TABLE:
+        VL_FAIL_IF(!(x >= 0 && x < s->table_count) || x != floor(x), VELUM_E_VALUE,
+                   "row %llu: field '%s' gives %.9g, outside its table of %u", (unsigned long long)row, origin(m, i), x,
+                   s->table_count);
+        y = s->table[(uint32_t)x];
+        break;
+    default: break;
+    }
+    VL_FAIL_IF(!isfinite(y), VELUM_E_VALUE, "row %llu: field '%s' overflows", (unsigned long long)row, origin(m, i));
+    value[i] = y;
+    return VELUM_OK;
+}
+
+velum_status vl_manifest_prologue(const vl_manifest *m, uint64_t row, const double *raw, double *features) {
+    for (uint32_t i = 0; i < m->input_count; i++) VL_TRY(check_input(&m->inputs[i], row, raw[i]));
+    double *value = vl_alloc_array(m->step_count, sizeof *value);
+    VL_FAIL_IF(!value, VELUM_E_NOMEM, "prologue: %u steps", m->step_count);
+    velum_status status = VELUM_OK;
+    for (uint32_t i = 0; i < m->step_count && status == VELUM_OK; i++) status = run_step(m, row, i, raw, value);
+    for (uint32_t i = 0; i < m->feature_count && status == VELUM_OK; i++) {
+        const vl_feature *f = &m->features[i];
+        double v = value[f->step];
+        if (f->depth == 0) {
+            *features++ = v;
+            continue;
+        }
+        if (!(v >= 0 && v < f->depth) || v != floor(v)) {
+            status = VL_FAIL(VELUM_E_VALUE, "row %llu: field '%s' gives index %.9g of a table with %u rows",
+                             (unsigned long long)row, origin(m, f->step), v, f->depth);
+            break;
+        }
+        memset(features, 0, f->depth * sizeof *features);
+        features[(uint32_t)v] = 1;
+        features += f->depth;
+    }
+    vl_free(value);
+    return status;
+}
+
+void vl_manifest_epilogue(const vl_manifest *m, double *out) {
+    uint32_t n = m->output_count, best = 0;
+    double sum = 0;
+    for (uint32_t i = 1; i < n; i++)
+        if (out[i] > out[best]) best = i;
+    double top = out[best];
+    switch (m->epilogue) {
+    case VL_EPILOGUE_SIGMOID:
+        for (uint32_t i = 0; i < n; i++) out[i] = 1 / (1 + exp(-out[i]));
+        break;
+    case VL_EPILOGUE_SOFTMAX:
+        for (uint32_t i = 0; i < n; i++) sum += out[i] = exp(out[i] - top);
+        for (uint32_t i = 0; i < n; i++) out[i] /= sum;
+        break;
+    case VL_EPILOGUE_ARGMAX: out[0] = best; break;
+    default: break;
+    }
+}
+
+// ---- saved form ----
+
+static void save_doubles(vl_writer *w, const double *v, uint32_t n) {
+    vl_write_u32(w, n);
+    for (uint32_t i = 0; i < n; i++) vl_write_f64(w, v[i]);
+}
+
+void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
+    vl_write_string(w, m->model ? m->model : "");
+    vl_write_string(w, m->metric ? m->metric : "");
+    vl_params_save(&m->params, w);
+    vl_write_u32(w, m->input_count);
+    for (uint32_t i = 0; i < m->input_count; i++) {
+        const vl_input *in = &m->inputs[i];
+        vl_write_string(w, in->name);
+        vl_write_string(w, in->description ? in->description : "");
+        vl_write_f64(w, in->lo);
+        vl_write_f64(w, in->hi);
+        save_doubles(w, in->values, in->value_count);
+    }
+    vl_write_u32(w, m->step_count);
+    for (uint32_t i = 0; i < m->step_count; i++) {
+        const vl_step *s = &m->steps[i];
+        vl_write_u8(w, (uint8_t)s->kind);
+        vl_write_u32(w, s->src);
+        vl_write_f64(w, s->a);
+        vl_write_f64(w, s->b);
+        save_doubles(w, s->table, s->table_count);
+    }
+    vl_write_u32(w, m->feature_count);
+    for (uint32_t i = 0; i < m->feature_count; i++) {
+        vl_write_u32(w, m->features[i].step);
+        vl_write_u32(w, m->features[i].depth);
+    }
+    vl_layout_save(&m->in, w);
+    vl_write_u16(w, m->in_level);
+    vl_write_f64(w, m->in_scale);
+    vl_layout_save(&m->out, w);
+    vl_write_u16(w, m->out_level);
+    vl_write_f64(w, m->out_scale);
+    vl_write_u32(w, m->output_count);
+    for (uint32_t i = 0; i < m->output_count; i++) vl_write_string(w, m->outputs[i]);
+    vl_write_u8(w, (uint8_t)m->epilogue);
+    vl_write_f64(w, m->error_bound);
+    vl_write_u32(w, m->key_count);
+    for (uint32_t i = 0; i < m->key_count; i++) {
+        vl_write_u64(w, m->keys[i].galois);
+        vl_write_u16(w, m->keys[i].level);
+    }
+    vl_write_u16(w, m->zero_nq);
+}
+
+// Allocates an array for a count that was just read; a count of 0 gives NULL.
+#define LOAD_ARRAY(array, count, what)                                                                                 \
+    do {                                                                                                               \
+        VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "%s: cut short or too many", what);                                         \
+        if ((count) && !((array) = vl_alloc_array((count), sizeof *(array))))                                          \
+            return VL_FAIL(VELUM_E_NOMEM, "%s: %u of them", what, (unsigned)(count));                                  \
+    } while (0)
+
+static velum_status load_doubles(vl_reader *r, const char *what, uint32_t *count, double **out) {
+    *count = vl_read_count(r, 1u << 24, 8);
+    LOAD_ARRAY(*out, *count, what);
+    for (uint32_t i = 0; i < *count; i++) {
+        (*out)[i] = vl_read_f64(r);
+        VL_FAIL_IF(!isfinite((*out)[i]), VELUM_E_FORMAT, "%s: value %u is not finite", what, i);
+    }
+    return VELUM_OK;
+}
+
+static velum_status load_inputs(vl_reader *r, vl_manifest *m) {
+    m->input_count = vl_read_count(r, VL_MAX_INPUTS, 24);
+    LOAD_ARRAY(m->inputs, m->input_count, "inputs");
+    for (uint32_t i = 0; i < m->input_count; i++) {
+        vl_input *in = &m->inputs[i];
+        in->name = vl_read_string(r, VL_MAX_NAME);
+        in->description = vl_read_string(r, VL_MAX_NAME);
+        in->lo = vl_read_f64(r);
+        in->hi = vl_read_f64(r);
+        VL_FAIL_IF(!in->name || !in->name[0] || !in->description || !(in->lo <= in->hi), VELUM_E_FORMAT,
+                   "input %u: bad name or range", i);
+        VL_TRY(load_doubles(r, in->name, &in->value_count, &in->values));
+    }
+    return VELUM_OK;
+}
+
+static velum_status load_steps(vl_reader *r, vl_manifest *m) {
+    m->step_count = vl_read_count(r, VL_MAX_STEPS, 25);
+    LOAD_ARRAY(m->steps, m->step_count, "prologue");
+    for (uint32_t i = 0; i < m->step_count; i++) {
+        vl_step *s = &m->steps[i];
+        uint8_t kind = vl_read_u8(r);
+        s->src = vl_read_u32(r);
+        s->a = vl_read_f64(r);
+        s->b = vl_read_f64(r);
+        VL_FAIL_IF(r->bad || kind >= VL_STEP_KINDS, VELUM_E_FORMAT, "prologue step %u: bad kind %u", i, kind);
+        s->kind = (vl_step_kind)kind;
+        VL_FAIL_IF(s->src >= (kind == VL_STEP_INPUT ? m->input_count : i), VELUM_E_FORMAT,
+                   "prologue step %u: bad source %u", i, s->src);
+        VL_FAIL_IF(isnan(s->a) || isnan(s->b), VELUM_E_FORMAT, "prologue step %u: bad constant", i);
+        VL_FAIL_IF((kind == VL_STEP_DIV || kind == VL_STEP_MOD) && !(s->a >= 1 && isfinite(s->a)), VELUM_E_FORMAT,
+                   "prologue step %u: divisor %g", i, s->a);
+        VL_TRY(load_doubles(r, "prologue table", &s->table_count, &s->table));
+    }
+    m->feature_count = vl_read_count(r, VL_MAX_FEATURES, 8);
+    LOAD_ARRAY(m->features, m->feature_count, "features");
+    for (uint32_t i = 0; i < m->feature_count; i++) {
+        vl_feature *f = &m->features[i];
+        f->step = vl_read_u32(r);
+        f->depth = vl_read_u32(r);
+        VL_FAIL_IF(f->step >= m->step_count || f->depth > VL_MAX_FEATURES, VELUM_E_FORMAT, "feature %u: step %u, depth %u",
+                   i, f->step, f->depth);
+    }
+    return VELUM_OK;
+}
+
+static velum_status check_port(const char *what, const vl_params_literal *p, const vl_layout *l, uint16_t level,
+                               double scale) {
+    VL_FAIL_IF(level == 0 || level > p->q_count, VELUM_E_FORMAT, "%s: level %u of %u", what, level, p->q_count);
+    VL_FAIL_IF(!isnormal(scale) || scale < 1 || scale > 0x1p60, VELUM_E_FORMAT, "%s: scale %g", what, scale);
+    VL_FAIL_IF(l->slots != (1u << (p->log_n - 1)), VELUM_E_FORMAT, "%s: %u slots in a ring of 2^%u", what, l->slots,
+               p->log_n);
+    return VELUM_OK;
+}
+
+static velum_status load_keys(vl_reader *r, vl_manifest *m) {
+    m->key_count = vl_read_count(r, VL_MAX_KEYS, 10);
+    LOAD_ARRAY(m->keys, m->key_count, "key list");
+    for (uint32_t i = 0; i < m->key_count; i++) {
+        vl_key_request *k = &m->keys[i];
+        k->galois = vl_read_u64(r);
+        k->level = vl_read_u16(r);
+        bool bad = k->level == 0 || k->level > m->params.q_count || k->galois >= (2ull << m->params.log_n) ||
+                   (k->galois != 0 && k->galois % 2 == 0) || (i && k->galois <= m->keys[i - 1].galois);
+        VL_FAIL_IF(bad, VELUM_E_FORMAT, "key list: entry %u (element %llu, level %u)", i, (unsigned long long)k->galois,
+                   k->level);
+    }
+    m->zero_nq = vl_read_u16(r);
+    VL_FAIL_IF(r->bad || m->zero_nq > m->params.q_count, VELUM_E_FORMAT, "key list: cut short");
+    return VELUM_OK;
+}
+
+static velum_status load_manifest(vl_reader *r, vl_manifest *m) {
+    m->model = vl_read_string(r, VL_MAX_NAME);
+    m->metric = vl_read_string(r, VL_MAX_NAME);
+    VL_FAIL_IF(!m->model || !m->metric, VELUM_E_FORMAT, "manifest: bad name");
+    VL_TRY(vl_params_load(r, &m->params));
+    VL_FAIL_IF(m->params.log_n < 4 || m->params.log_n > 17, VELUM_E_FORMAT, "manifest: ring of 2^%u",
+               m->params.log_n);
+    VL_TRY(load_inputs(r, m));
+    VL_TRY(load_steps(r, m));
+    VL_TRY(vl_layout_load(r, &m->in));
+    m->in_level = vl_read_u16(r);
+    m->in_scale = vl_read_f64(r);
+    VL_TRY(check_port("input", &m->params, &m->in, m->in_level, m->in_scale));
+    VL_FAIL_IF(m->in.dim != vl_manifest_dim(m), VELUM_E_FORMAT, "input: %u features, %u made", m->in.dim,
+               vl_manifest_dim(m));
+    VL_TRY(vl_layout_load(r, &m->out));
+    m->out_level = vl_read_u16(r);
+    m->out_scale = vl_read_f64(r);
+    VL_TRY(check_port("output", &m->params, &m->out, m->out_level, m->out_scale));
+    VL_FAIL_IF(m->in.lanes != m->out.lanes, VELUM_E_FORMAT, "%u lanes in, %u out", m->in.lanes, m->out.lanes);
+    m->output_count = vl_read_count(r, VL_MAX_FEATURES, 2);
+    VL_FAIL_IF(m->output_count != m->out.dim, VELUM_E_FORMAT, "%u outputs named, %u made", m->output_count, m->out.dim);
+    LOAD_ARRAY(m->outputs, m->output_count, "outputs");
+    for (uint32_t i = 0; i < m->output_count; i++)
+        VL_FAIL_IF(!(m->outputs[i] = vl_read_string(r, VL_MAX_NAME)), VELUM_E_FORMAT, "output %u: bad name", i);
+    uint8_t epilogue = vl_read_u8(r);
+    m->error_bound = vl_read_f64(r);
+    VL_FAIL_IF(epilogue >= VL_EPILOGUES || !(m->error_bound >= 0) || !isfinite(m->error_bound), VELUM_E_FORMAT,
+               "manifest: epilogue %u, error bound %g", epilogue, m->error_bound);
+    m->epilogue = (vl_epilogue)epilogue;
+    return load_keys(r, m);
+}
+
+velum_status vl_manifest_load(vl_reader *r, vl_manifest *out) {
+    vl_manifest m = {0};
+    velum_status status = load_manifest(r, &m);
+    if (status != VELUM_OK) {
+        vl_manifest_clear(&m);
+        return status;
+    }
+    *out = m;
+    return VELUM_OK;
+}
+
+velum_status vl_client_half_load(const void *data, size_t size, vl_manifest *m, uint8_t program_digest[VL_DIGEST_BYTES]) {
+    vl_reader r;
+    vl_manifest loaded = {0};
+    uint8_t digest[VL_DIGEST_BYTES];
+    VL_TRY(vl_frame_open(data, size, VL_FRAME_CLIENT, &r, digest));
+    VL_TRY(vl_manifest_load(&r, &loaded));
+    if (vl_reader_left(&r) != 0) {
+        vl_manifest_clear(&loaded);
+        return VL_FAIL(VELUM_E_FORMAT, "client program: bytes left over");
+    }
+    memcpy(program_digest, digest, sizeof digest);
+    *m = loaded;
+    return VELUM_OK;
+}

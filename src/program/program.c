@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Saved form of programs and client halves.
+#include "program/program.h"
+#include <math.h>
+#include <string.h>
+
+#define MAX_FILE ((size_t)4 << 30)
+#define MAX_OPS 65536
+
+const char *vl_op_text(vl_op_kind kind) {
+    static const char *const text[] = {
+#define X(name, text, inputs) text,
+        VL_OP_LIST(X)
+#undef X
+    };
+    return (unsigned)kind < VL_OP_KINDS ? text[kind] : "?";
+}
+
+uint32_t vl_op_inputs(vl_op_kind kind) {
+    static const uint8_t inputs[] = {
+#define X(name, text, inputs) inputs,
+        VL_OP_LIST(X)
+#undef X
+    };
+    return inputs[kind];
+}
+
+void vl_program_clear(vl_program *p) {
+    for (uint32_t i = 0; p->ops && i < p->op_count; i++) {
+        vl_free(p->ops[i].name);
+        vl_free(p->ops[i].weights);
+        vl_free(p->ops[i].bias);
+        vl_free(p->ops[i].coeffs);
+    }
+    vl_free(p->ops);
+    vl_free(p->values);
+    vl_free(p->notes);
+    vl_manifest_clear(&p->manifest);
+    *p = (vl_program){0};
+}
+
+// ---- save ----
+
+static void save_doubles(vl_writer *w, const double *v, uint32_t n) {
+    vl_write_u32(w, v ? n : 0);
+    for (uint32_t i = 0; v && i < n; i++) vl_write_f64(w, v[i]);
+}
+
+// The numbers of a plan, in the order in which they are saved.
+#define PLAN_FIELDS(X, plan)                                                                                           \
+    X((plan)->shape.rows) X((plan)->shape.cols) X((plan)->shape.slots) X((plan)->shape.lanes)                          \
+    X((plan)->shape.valid_in) X((plan)->shape.valid_need) X((plan)->shape.period_in) X((plan)->shape.period_out)       \
+    X((plan)->babies) X((plan)->giants) X((plan)->copies) X((plan)->folds) X((plan)->spacing) X((plan)->valid_out)
+
+static void save_op(vl_writer *w, const vl_op *op) {
+    vl_write_u8(w, (uint8_t)op->kind);
+    vl_write_string(w, op->name ? op->name : "");
+    vl_write_u32(w, op->dst);
+    vl_write_u32(w, op->src[0]);
+    vl_write_u32(w, op->src[1]);
+    vl_write_u16(w, op->level);
+    vl_write_f64(w, op->plain_scale);
+    vl_write_f64(w, op->seconds);
+    vl_write_u32(w, op->rows);
+    vl_write_u32(w, op->cols);
+    if (op->kind == VL_OP_LINTRANS) {
+#define SAVE(field) vl_write_u32(w, field);
+        PLAN_FIELDS(SAVE, &op->plan)
+#undef SAVE
+    }
+    save_doubles(w, op->weights, op->rows * op->cols);
+    save_doubles(w, op->bias, op->rows);
+    if (op->kind == VL_OP_POLY) {
+        vl_write_u8(w, (uint8_t)op->poly.basis);
+        vl_write_f64(w, op->poly.lo);
+        vl_write_f64(w, op->poly.hi);
+        save_doubles(w, op->coeffs, op->poly.degree + 1);
+    }
+}
+
+velum_status vl_program_save(vl_program *p, vl_writer *w) {
+    VL_TRY(vl_program_verify(p));
+    static const uint8_t none[VL_DIGEST_BYTES];
+    size_t start = w->size;
+    vl_frame_begin(w, VL_FRAME_PROGRAM, none);
+    vl_manifest_save(&p->manifest, w);
+    vl_write_u32(w, p->value_count);
+    for (uint32_t i = 0; i < p->value_count; i++) {
+        vl_layout_save(&p->values[i].layout, w);
+        vl_write_u16(w, p->values[i].level);
+        vl_write_f64(w, p->values[i].scale);
+        vl_write_f64(w, p->values[i].bound);
+    }
+    vl_write_u32(w, p->op_count);
+    for (uint32_t i = 0; i < p->op_count; i++) save_op(w, &p->ops[i]);
+    vl_write_u32(w, p->output);
+    size_t notes = p->notes ? strlen(p->notes) : 0;
+    vl_write_u32(w, (uint32_t)notes);
+    vl_write_bytes(w, p->notes ? p->notes : "", notes);
+    VL_TRY(vl_frame_end(w));
+    vl_digest(w->data + start, w->size - start - VL_DIGEST_BYTES, p->digest);
+    return VELUM_OK;
+}
+
+velum_status vl_client_half_save(const vl_program *p, vl_writer *w) {
+    vl_frame_begin(w, VL_FRAME_CLIENT, p->digest);
+    vl_manifest_save(&p->manifest, w);
+    return vl_frame_end(w);
+}
+
+// ---- load ----
+
+static velum_status load_doubles(vl_reader *r, const char *what, uint64_t expect, bool optional, double **out) {
+    uint32_t n = vl_read_count(r, 1u << 28, 8);
+    VL_FAIL_IF(r->bad || (n != expect && !(optional && n == 0)), VELUM_E_FORMAT, "%s: %u numbers, expected %llu", what, n,
+               (unsigned long long)expect);
+    if (n == 0) return VELUM_OK;
+    VL_FAIL_IF(!(*out = vl_alloc_array(n, sizeof **out)), VELUM_E_NOMEM, "%s: %u numbers", what, n);
+    for (uint32_t i = 0; i < n; i++) (*out)[i] = vl_read_f64(r);
+    return VELUM_OK;
+}
+
+static velum_status load_op(vl_reader *r, vl_op *op) {
+    uint8_t kind = vl_read_u8(r);
+    VL_FAIL_IF(kind >= VL_OP_KINDS, VELUM_E_FORMAT, "operation kind %u", kind);
+    op->kind = (vl_op_kind)kind;
+    VL_FAIL_IF(!(op->name = vl_read_string(r, VL_MAX_NAME)), VELUM_E_FORMAT, "operation without a name");
+    op->dst = vl_read_u32(r);
+    op->src[0] = vl_read_u32(r);
+    op->src[1] = vl_read_u32(r);
+    op->level = vl_read_u16(r);
+    op->plain_scale = vl_read_f64(r);
+    op->seconds = vl_read_f64(r);
+    op->rows = vl_read_u32(r);
+    op->cols = vl_read_u32(r);
+    bool linear = kind == VL_OP_LINTRANS || kind == VL_OP_MIX;
+    VL_FAIL_IF(op->rows > VL_MAX_FEATURES || op->cols > VL_MAX_FEATURES || linear != (op->rows && op->cols), VELUM_E_FORMAT,
+               "%s: %u x %u weights", op->name, op->rows, op->cols);
+    if (kind == VL_OP_LINTRANS) {
+#define LOAD(field) field = vl_read_u32(r);
+        PLAN_FIELDS(LOAD, &op->plan)
+#undef LOAD
+    }
+    VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
+    VL_TRY(load_doubles(r, op->name, op->rows, true, &op->bias));
+    if (kind == VL_OP_POLY) {
+        uint8_t basis = vl_read_u8(r);
+        op->poly.lo = vl_read_f64(r);
+        op->poly.hi = vl_read_f64(r);
+        uint32_t n = vl_read_count(r, VL_POLY_MAX_DEGREE + 1, 8);
+        VL_FAIL_IF(basis > VL_CHEBYSHEV || n < 2, VELUM_E_FORMAT, "%s: polynomial with %u coefficients", op->name, n);
+        VL_FAIL_IF(!(op->coeffs = vl_alloc_array(n, sizeof *op->coeffs)), VELUM_E_NOMEM, "%s: polynomial", op->name);
+        for (uint32_t i = 0; i < n; i++) op->coeffs[i] = vl_read_f64(r);
+        op->poly.basis = (vl_poly_basis)basis;
+        op->poly.degree = n - 1;
+        op->poly.c = op->coeffs;
+    }
+    return VELUM_OK;
+}
+
+static velum_status load_body(vl_reader *r, vl_program *p) {
+    VL_TRY(vl_manifest_load(r, &p->manifest));
+    p->value_count = vl_read_count(r, MAX_OPS, 42);
+    VL_FAIL_IF(!p->value_count || !(p->values = vl_alloc_array(p->value_count, sizeof *p->values)), VELUM_E_FORMAT,
+               "program: no values");
+    for (uint32_t i = 0; i < p->value_count; i++) {
+        VL_TRY(vl_layout_load(r, &p->values[i].layout));
+        p->values[i].level = vl_read_u16(r);
+        p->values[i].scale = vl_read_f64(r);
+        p->values[i].bound = vl_read_f64(r);
+    }
+    p->op_count = vl_read_count(r, MAX_OPS, 43);
+    VL_FAIL_IF(!p->op_count || !(p->ops = vl_alloc_array(p->op_count, sizeof *p->ops)), VELUM_E_FORMAT,
+               "program: no operations");
+    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, &p->ops[i]));
+    p->output = vl_read_u32(r);
+    uint32_t notes = vl_read_count(r, 1u << 20, 1);
+    VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "program: cut short");
+    VL_FAIL_IF(!(p->notes = vl_alloc(notes + 1)), VELUM_E_NOMEM, "program: notes");
+    vl_read_bytes(r, p->notes, notes);
+    VL_FAIL_IF(r->bad || vl_reader_left(r) != 0, VELUM_E_FORMAT, "program: %zu bytes too many or too few",
+               vl_reader_left(r));
+    return vl_program_verify(p);
+}
+
+velum_status vl_program_load(const void *data, size_t size, vl_program *out) {
+    vl_reader r;
+    VL_TRY(vl_frame_open(data, size, VL_FRAME_PROGRAM, &r, NULL));
+    vl_program p = {0};
+    velum_status status = load_body(&r, &p);
+    if (status != VELUM_OK) {
+        vl_program_clear(&p);
+        return status;
+    }
+    vl_digest(data, size - VL_DIGEST_BYTES, p.digest);
+    *out = p;
+    return VELUM_OK;
+}

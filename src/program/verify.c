@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verifier: a program that passes runs without a failing operation, whatever file it came from.
+#include "program/program.h"
+#include <math.h>
+#include <string.h>
+
+#define FAIL_OP(cond, op, ...) FAIL_OP_(cond, op, __VA_ARGS__, "")
+#define FAIL_OP_(cond, op, format, ...)                                                                                \
+    VL_FAIL_IF(cond, VELUM_E_FORMAT, "program: '%s' (%s): " format "%s", (op)->name ? (op)->name : "?",                \
+               vl_op_text((op)->kind), __VA_ARGS__)
+
+static bool same_scale(double a, double b) { return fabs(a - b) <= ldexp(fabs(b), -40); }
+
+static bool same_layout(const vl_layout *a, const vl_layout *b, bool ignore_valid) {
+    return a->slots == b->slots && a->dim == b->dim && a->period == b->period && a->lanes == b->lanes && a->cts == b->cts &&
+           (ignore_valid || a->valid == b->valid);
+}
+
+double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op) {
+    double a = p->values[op->src[0]].scale, last = (double)lit->q[op->level - 1];
+    switch (op->kind) {
+    case VL_OP_LINTRANS:
+    case VL_OP_MIX:
+    case VL_OP_MASK: return a * op->plain_scale / last;
+    case VL_OP_SQUARE: return a * a / last;
+    case VL_OP_MUL: return a * p->values[op->src[1]].scale / last;
+    case VL_OP_POLY: return op->plain_scale;
+    default: return a;
+    }
+}
+
+static uint16_t levels_used(const vl_op *op) {
+    if (op->kind == VL_OP_ADD) return 0;
+    if (op->kind == VL_OP_POLY) return (uint16_t)vl_poly_plan(&op->poly).levels;
+    return 1;
+}
+
+static velum_status check_numbers(const vl_op *op) {
+    size_t n = (size_t)op->rows * op->cols;
+    for (size_t i = 0; op->weights && i < n; i++)
+        VL_FAIL_IF(!isfinite(op->weights[i]) || fabs(op->weights[i]) > 0x1p40, VELUM_E_FORMAT,
+                   "program: '%s': weight %zu is %g", op->name, i, op->weights[i]);
+    for (uint32_t i = 0; op->bias && i < op->rows; i++)
+        VL_FAIL_IF(!isfinite(op->bias[i]) || fabs(op->bias[i]) > 0x1p40, VELUM_E_FORMAT, "program: '%s': bias %u is %g",
+                   op->name, i, op->bias[i]);
+    for (uint32_t i = 0; op->coeffs && i <= op->poly.degree; i++)
+        VL_FAIL_IF(!isfinite(op->coeffs[i]), VELUM_E_FORMAT, "program: '%s': coefficient %u is not finite", op->name, i);
+    return VELUM_OK;
+}
+
+static velum_status check_linear(const vl_program *p, const vl_op *op) {
+    const vl_layout *a = &p->values[op->src[0]].layout, *d = &p->values[op->dst].layout;
+    if (!op->weights || op->cols != a->dim || op->rows != d->dim)
+        return VL_FAIL(VELUM_E_FORMAT, "program: '%s': %u x %u weights between %u and %u features", op->name, op->rows,
+                       op->cols, a->dim, d->dim);
+    if (op->kind == VL_OP_MIX) {
+        bool spread = a->lanes == a->slots && d->lanes == d->slots && d->slots == a->slots;
+        VL_FAIL_IF(!spread, VELUM_E_FORMAT, "program: '%s': values are not spread", op->name);
+        return VELUM_OK;
+    }
+    const vl_lintrans_shape *s = &op->plan.shape;
+    VL_TRY(vl_lintrans_plan_check(&op->plan));
+    bool fits = s->rows == op->rows && s->cols == op->cols && s->slots == a->slots && s->lanes == a->lanes &&
+                s->period_in == a->period && s->valid_in <= a->valid && d->period == s->period_out &&
+                d->valid <= op->plan.valid_out && d->slots == a->slots && d->lanes == a->lanes && a->cts == 1 && d->cts == 1;
+    // A plan made for a periodic input all around relies on the wrap: it must get one.
+    if (s->valid_in == s->slots / s->lanes) fits = fits && a->valid == s->valid_in;
+    VL_FAIL_IF(!fits, VELUM_E_FORMAT, "program: '%s': plan and layouts disagree", op->name);
+    return VELUM_OK;
+}
+
+static velum_status check_op(const vl_program *p, const vl_op *op, const bool *defined) {
+    const vl_params_literal *lit = &p->manifest.params;
+    VL_FAIL_IF(op->dst >= p->value_count || defined[op->dst], VELUM_E_FORMAT, "program: '%s' writes value %u", op->name,
+               op->dst);
+    const vl_value *d = &p->values[op->dst];
+    for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
+        VL_FAIL_IF(op->src[k] >= p->value_count || !defined[op->src[k]], VELUM_E_FORMAT,
+                   "program: '%s' reads value %u, which is not there", op->name, op->src[k]);
+        VL_FAIL_IF(p->values[op->src[k]].level < op->level, VELUM_E_FORMAT, "program: '%s' at level %u reads level %u",
+                   op->name, op->level, p->values[op->src[k]].level);
+    }
+    uint16_t used = levels_used(op);
+    VL_FAIL_IF(op->level > lit->q_count || op->level < used + 1 || d->level != op->level - used, VELUM_E_FORMAT,
+               "program: '%s' at level %u uses %u, but gives %u", op->name, op->level, used, d->level);
+    bool plain = op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX || op->kind == VL_OP_MASK || op->kind == VL_OP_POLY;
+    VL_FAIL_IF(plain && !(isnormal(op->plain_scale) && op->plain_scale >= 1 && op->plain_scale <= 0x1p60), VELUM_E_FORMAT,
+               "program: '%s': scale %g of its constants", op->name, op->plain_scale);
+    VL_FAIL_IF(!same_scale(vl_program_result_scale(lit, p, op), d->scale), VELUM_E_FORMAT,
+               "program: '%s' gives scale %.17g, declared %.17g", op->name, vl_program_result_scale(lit, p, op), d->scale);
+    VL_TRY(check_numbers(op));
+    if (op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX) return check_linear(p, op);
+    const vl_layout *l = &p->values[op->src[0]].layout;
+    bool same = same_layout(l, &d->layout, true) && d->layout.valid <= l->valid;
+    if (op->kind == VL_OP_MASK) same = same && l->cts == 1 && d->layout.valid == d->layout.period;
+    if (vl_op_inputs(op->kind) == 2) {
+        const vl_layout *b = &p->values[op->src[1]].layout;
+        same = same && same_layout(b, &d->layout, true) && d->layout.valid <= b->valid;
+    }
+    VL_FAIL_IF(!same, VELUM_E_FORMAT, "program: '%s': layouts of its operands and result differ", op->name);
+    if (op->kind == VL_OP_ADD)
+        VL_FAIL_IF(!same_scale(p->values[op->src[0]].scale, p->values[op->src[1]].scale), VELUM_E_FORMAT,
+                   "program: '%s' adds scales %.17g and %.17g", op->name, p->values[op->src[0]].scale,
+                   p->values[op->src[1]].scale);
+    return VELUM_OK;
+}
+
+static velum_status check_value(const vl_program *p, uint32_t i) {
+    const vl_params_literal *lit = &p->manifest.params;
+    const vl_value *v = &p->values[i];
+    VL_TRY(vl_layout_check(&v->layout));
+    VL_FAIL_IF(v->layout.slots != 1u << (lit->log_n - 1), VELUM_E_FORMAT, "program: value %u has %u slots", i,
+               v->layout.slots);
+    VL_FAIL_IF(v->level == 0 || v->level > lit->q_count, VELUM_E_FORMAT, "program: value %u at level %u", i, v->level);
+    VL_FAIL_IF(!isnormal(v->scale) || v->scale < 1 || v->scale > 0x1p60, VELUM_E_FORMAT, "program: value %u has scale %g",
+               i, v->scale);
+    VL_FAIL_IF(!(v->bound >= 0) || !isfinite(v->bound), VELUM_E_FORMAT, "program: value %u has bound %g", i, v->bound);
+    double room = 0;
+    for (uint32_t k = 0; k < v->level; k++) room += log2((double)lit->q[k]);
+    VL_FAIL_IF(log2(v->bound + 1) + log2(v->scale) + 1 > room, VELUM_E_FORMAT,
+               "program: value %u of up to %g at scale 2^%.1f overflows its %.1f bits", i, v->bound, log2(v->scale), room);
+    return VELUM_OK;
+}
+
+static velum_status check_keys(const vl_program *p, const vl_op *op, vl_key_request *need) {
+    const vl_manifest *m = &p->manifest;
+    uint32_t n = vl_program_op_keys(&m->params, p, op, need, VL_MAX_KEYS);
+    for (uint32_t i = 0; i < n; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < m->key_count && !found; k++)
+            found = m->keys[k].galois == need[i].galois && m->keys[k].level >= need[i].level;
+        VL_FAIL_IF(!found, VELUM_E_FORMAT, "program: '%s' needs key %llu at level %u, which is not listed", op->name,
+                   (unsigned long long)need[i].galois, need[i].level);
+    }
+    return VELUM_OK;
+}
+
+static velum_status verify(const vl_program *p, bool *defined, vl_key_request *need) {
+    const vl_manifest *m = &p->manifest;
+    for (uint32_t i = 0; i < p->value_count; i++) VL_TRY(check_value(p, i));
+    defined[0] = true;
+    for (uint32_t i = 0; i < p->op_count; i++) {
+        VL_TRY(check_op(p, &p->ops[i], defined));
+        VL_TRY(check_keys(p, &p->ops[i], need));
+        defined[p->ops[i].dst] = true;
+    }
+    VL_FAIL_IF(p->output >= p->value_count || !defined[p->output] || p->output == 0, VELUM_E_FORMAT,
+               "program: output is value %u", p->output);
+    const vl_value *in = &p->values[0], *out = &p->values[p->output];
+    bool ends = same_layout(&in->layout, &m->in, false) && in->level == m->in_level && same_scale(in->scale, m->in_scale) &&
+                same_layout(&out->layout, &m->out, false) && out->level == m->out_level &&
+                same_scale(out->scale, m->out_scale);
+    VL_FAIL_IF(!ends, VELUM_E_FORMAT, "program: manifest and program disagree about input or output");
+    VL_FAIL_IF(m->zero_nq < m->out_level, VELUM_E_FORMAT, "program: public key at level %u, answers at %u", m->zero_nq,
+               m->out_level);
+    return VELUM_OK;
+}
+
+velum_status vl_program_verify(const vl_program *p) {
+    VL_FAIL_IF(!p->value_count || !p->op_count || !p->values || !p->ops, VELUM_E_FORMAT, "program: empty");
+    VL_FAIL_IF(p->manifest.params.q_count == 0 || p->manifest.params.q_count > VL_MAX_LIMBS, VELUM_E_FORMAT,
+               "program: %u limbs", p->manifest.params.q_count);
+    bool *defined = vl_alloc_array(p->value_count, sizeof *defined);
+    vl_key_request *need = vl_alloc_array(VL_MAX_KEYS, sizeof *need);
+    velum_status status = defined && need ? verify(p, defined, need) : VL_FAIL(VELUM_E_NOMEM, "program: verifier");
+    vl_free(defined);
+    vl_free(need);
+    return status;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Executes a program on ciphertexts. Everything that can be refused was refused by the program's verifier; what is left
+// to fail is memory.
+#ifndef VELUM_RUNTIME_RUNTIME_H
+#define VELUM_RUNTIME_RUNTIME_H
+
+#include "program/program.h"
+
+// What a run takes, in bytes, known before it starts.
+typedef struct vl_memory_plan {
+    uint64_t tables;      // rings and encoder
+    uint64_t weights;     // encoded plaintexts
+    uint64_t keys;        // evaluation keys, expanded
+    uint64_t ciphertexts; // largest set alive at one time, one group
+    uint64_t scratch;     // arena
+    uint64_t total;
+} vl_memory_plan;
+vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program);
+
+typedef struct vl_runtime vl_runtime; // a program with its weights encoded; const once made
+velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program, vl_runtime **out);
+void vl_runtime_free(vl_runtime *r);
+
+// One group of requests: in[values[0].layout.cts] fresh ciphertexts at the input's level; out[out.cts] are made and
+// belong to the caller. op_seconds (may be NULL) gets the time of each operation added. The exec's arena must have
+// vl_runtime_plan().scratch bytes. Answers are re-randomised with keys->zero_*.
+velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, const vl_ciphertext *in,
+                            vl_ciphertext *out, double *op_seconds);
+
+// ---- sim/ ---- the same program in the clear, slot by slot, by the same plans; levels and scales are tracked and
+// checked against the program's. in: cts x slots of the input's layout; out: of the output's.
+velum_status vl_sim_run(const vl_program *program, const double *in, double *out);
+
+#endif

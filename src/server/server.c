@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server: one program, one client's evaluation keys, queries in, answers out. Holds no secret.
+#include "runtime/program_api.h"
+#include "wire/wire.h"
+#include <stdio.h>
+#include <time.h>
+
+struct velum_server {
+    const velum_program *program;
+    vl_exec exec;
+    uint8_t key_id[VL_KEY_ID_BYTES];
+    vl_eval_keys keys;
+    vl_runtime *runtime;
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// Every key that the program lists must be there, at its level.
+static velum_status check_keys(const vl_manifest *m, const vl_eval_keys *keys) {
+    for (uint32_t i = 0; i < m->key_count; i++) {
+        const vl_switch_key *k = vl_eval_keys_find(keys, m->keys[i].galois);
+        VL_FAIL_IF(!k || k->nq < m->keys[i].level, VELUM_E_MISMATCH,
+                   "evaluation keys: the key for element %llu at level %u is missing", (unsigned long long)m->keys[i].galois,
+                   m->keys[i].level);
+    }
+    VL_FAIL_IF(keys->zero_nq < m->out_level, VELUM_E_MISMATCH, "evaluation keys: the public encryption key is missing");
+    return VELUM_OK;
+}
+
+static velum_status load_keys(velum_server *s, const void *data, size_t size) {
+    const velum_program *p = s->program;
+    vl_reader r;
+    uint8_t binding[VL_DIGEST_BYTES];
+    VL_TRY(vl_frame_open(data, size, VL_FRAME_EVAL, &r, binding));
+    VL_TRY(vl_wire_same_program(binding, p->program.digest, "evaluation keys"));
+    vl_read_bytes(&r, s->key_id, sizeof s->key_id);
+    VL_TRY(vl_eval_keys_load(&s->exec, p->params, &r, &s->keys));
+    VL_FAIL_IF(r.bad || vl_reader_left(&r) != 0, VELUM_E_FORMAT, "evaluation keys: wrong size");
+    return check_keys(&p->program.manifest, &s->keys);
+}
+
+static velum_status prepare(velum_server *s, const void *keys, size_t size, unsigned threads) {
+    const velum_program *p = s->program;
+    VL_TRY(vl_exec_init(&s->exec, threads, vl_runtime_plan(p->params, &p->program).scratch));
+    VL_TRY(load_keys(s, keys, size));
+    return vl_runtime_new(&s->exec, p->params, p->encoder, &p->program, &s->runtime);
+}
+
+velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
+                              velum_server **out) {
+    velum_server *s = vl_alloc(sizeof *s);
+    VL_FAIL_IF(!s, VELUM_E_NOMEM, "server");
+    s->program = p;
+    velum_status status = prepare(s, eval_keys, size, threads);
+    if (status != VELUM_OK) {
+        velum_server_free(s);
+        return status;
+    }
+    *out = s;
+    return VELUM_OK;
+}
+
+void velum_server_free(velum_server *s) {
+    if (!s) return;
+    vl_runtime_free(s->runtime);
+    vl_eval_keys_free(&s->keys);
+    vl_exec_clear(&s->exec);
+    vl_free(s);
+}
+
+// The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched: memory
+// stays that of one group.
+static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
+                              vl_writer *w) {
+    const velum_program *p = s->program;
+    const vl_manifest *m = &p->program.manifest;
+    double start = now();
+    for (uint32_t i = 0; i < m->in.cts; i++)
+        VL_TRY(vl_ciphertext_load(&s->exec, p->params, r, true, m->in_level, m->in_scale, &in[i]));
+    seconds[p->program.op_count] += now() - start;
+    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, in, out, seconds));
+    start = now();
+    for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
+    seconds[p->program.op_count + 1] += now() - start;
+    return VELUM_OK;
+}
+
+static void free_all(vl_ciphertext *ct, uint32_t n) {
+    for (uint32_t i = 0; ct && i < n; i++) vl_ciphertext_free(&ct[i]);
+}
+
+static velum_status run_groups(velum_server *s, vl_reader *r, uint32_t groups, double *seconds, vl_writer *w) {
+    const vl_manifest *m = &s->program->program.manifest;
+    vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
+    velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
+    for (uint32_t g = 0; g < groups && status == VELUM_OK; g++) {
+        status = run_group(s, r, in, out, seconds, w);
+        free_all(in, m->in.cts);
+        free_all(out, m->out.cts);
+    }
+    if (status == VELUM_OK && (r->bad || vl_reader_left(r) != 0)) status = VL_FAIL(VELUM_E_FORMAT, "query: wrong size");
+    vl_free(in);
+    vl_free(out);
+    return status;
+}
+
+static void fill_report(const velum_server *s, const vl_message *head, double total, const double *seconds,
+                        velum_report *report) {
+    const vl_program *p = &s->program->program;
+    report->seconds = total;
+    report->requests = head->requests;
+    report->threads = vl_pool_threads(s->exec.pool);
+    report->peak_rss_bytes = vl_peak_rss();
+    report->stage_count = 0;
+    for (uint32_t i = 0; i < p->op_count + 2; i++) {
+        if (report->stage_count == VELUM_MAX_STAGES) break;
+        const char *name = i < p->op_count ? p->ops[i].name : i == p->op_count ? "load query" : "save answer";
+        velum_stage *stage = &report->stages[report->stage_count++];
+        snprintf(stage->name, sizeof stage->name, "%s", name);
+        stage->seconds = seconds[i];
+    }
+}
+
+static velum_status answer_query(velum_server *s, const void *query, size_t size, double *seconds, vl_message *head,
+                                 vl_writer *w) {
+    const vl_program *p = &s->program->program;
+    vl_reader r;
+    uint8_t binding[VL_DIGEST_BYTES];
+    VL_TRY(vl_frame_open(query, size, VL_FRAME_QUERY, &r, binding));
+    VL_TRY(vl_wire_same_program(binding, p->digest, "query"));
+    VL_TRY(vl_wire_head_load(&r, "query", &p->manifest.in, head));
+    VL_TRY(vl_wire_same_key(head->key_id, s->key_id, "query"));
+    vl_message reply = *head;
+    reply.cts = p->manifest.out.cts;
+    vl_frame_begin(w, VL_FRAME_ANSWER, p->digest);
+    vl_wire_head_save(&reply, w);
+    VL_TRY(run_groups(s, &r, head->groups, seconds, w));
+    return vl_frame_end(w);
+}
+
+velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
+                                velum_report *report) {
+    double start = now();
+    vl_message head;
+    double *seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *seconds);
+    VL_FAIL_IF(!seconds, VELUM_E_NOMEM, "query");
+    vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
+    velum_status status = answer_query(s, query, size, seconds, &head, &w);
+    if (status == VELUM_OK) {
+        if (report) fill_report(s, &head, now() - start, seconds, report);
+        *answer = (velum_buffer){w.data, w.size};
+    } else {
+        vl_writer_clear(&w);
+    }
+    vl_free(seconds);
+    return status;
+}

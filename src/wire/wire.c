@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/wire.h"
+#include <string.h>
+
+uint32_t vl_wire_groups(const vl_layout *layout, uint64_t requests) {
+    return (uint32_t)((requests + layout->lanes - 1) / layout->lanes);
+}
+
+void vl_wire_head_save(const vl_message *m, vl_writer *w) {
+    vl_write_bytes(w, m->key_id, sizeof m->key_id);
+    vl_write_u64(w, m->requests);
+    vl_write_u32(w, m->groups);
+    vl_write_u32(w, m->cts);
+}
+
+velum_status vl_wire_head_load(vl_reader *r, const char *what, const vl_layout *layout, vl_message *out) {
+    vl_message m;
+    vl_read_bytes(r, m.key_id, sizeof m.key_id);
+    m.requests = vl_read_u64(r);
+    m.groups = vl_read_u32(r);
+    m.cts = vl_read_u32(r);
+    VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "%s: cut short", what);
+    VL_FAIL_IF(m.requests == 0 || m.requests > VL_MAX_REQUESTS, VELUM_E_FORMAT, "%s: %llu requests", what,
+               (unsigned long long)m.requests);
+    VL_FAIL_IF(m.cts != layout->cts || m.groups != vl_wire_groups(layout, m.requests), VELUM_E_FORMAT,
+               "%s: %u groups of %u ciphertexts for %llu requests", what, m.groups, m.cts, (unsigned long long)m.requests);
+    *out = m;
+    return VELUM_OK;
+}
+
+velum_status vl_wire_same_key(const uint8_t a[VL_KEY_ID_BYTES], const uint8_t b[VL_KEY_ID_BYTES], const char *what) {
+    VL_FAIL_IF(memcmp(a, b, VL_KEY_ID_BYTES) != 0, VELUM_E_MISMATCH, "%s: made under another key", what);
+    return VELUM_OK;
+}
+
+velum_status vl_wire_same_program(const uint8_t binding[VL_DIGEST_BYTES], const uint8_t digest[VL_DIGEST_BYTES],
+                                  const char *what) {
+    VL_FAIL_IF(memcmp(binding, digest, VL_DIGEST_BYTES) != 0, VELUM_E_MISMATCH,
+               "%s: made for another program (or other parameters)", what);
+    return VELUM_OK;
+}
