@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VELUM_CIRCUITS_LINTRANS_INTERNAL_H
+#define VELUM_CIRCUITS_LINTRANS_INTERNAL_H
+
+#include "circuits/lintrans.h"
+
+// Notation of lintrans.h: P positions, D diagonals, V the length of z that valid outputs need.
+static inline uint32_t lt_positions(const vl_lintrans_shape *s) { return s->slots / s->lanes; }
+static inline uint32_t lt_diagonals(const vl_lintrans_shape *s) {
+    return s->period_in < s->period_out ? s->period_in : s->period_out;
+}
+static inline bool lt_cyclic(const vl_lintrans_plan *p) {
+    return p->copies == 1 && p->shape.valid_in == lt_positions(&p->shape);
+}
+static inline uint32_t lt_needed(const vl_lintrans_plan *p) {
+    return p->valid_out == lt_positions(&p->shape) ? p->valid_out : p->valid_out + (p->folds - 1) * p->shape.period_out;
+}
+
+// The coefficient of x[u + d] in z[u], 0 <= d < giants * babies, at position u: a weight's index, or -1 for zero.
+static inline int64_t lt_weight_at(const vl_lintrans_plan *p, uint32_t u, uint32_t d) {
+    const vl_lintrans_shape *s = &p->shape;
+    uint32_t copy = 0, at = u;
+    if (p->copies > 1) {
+        copy = u / p->spacing;
+        at = u % p->spacing;
+        if (copy >= p->copies) return -1;
+    }
+    if (at >= lt_needed(p)) return -1;
+    d += copy * p->giants * p->babies;
+    uint32_t row = at & (s->period_out - 1), col = (at + d) & (s->period_in - 1);
+    return row < s->rows && col < s->cols ? (int64_t)row * s->cols + col : -1;
+}
+
+// The steps of the folds, in positions, in order; returns their count (at most 64).
+uint32_t vl_lintrans_fold_steps(const vl_lintrans_plan *plan, uint32_t out[64]);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the forward and the inverse NTT: twiddles and the exchange of a lane bit with the vector bit.
+#ifndef VELUM_KERNELS_IFMA_NTT_H
+#define VELUM_KERNELS_IFMA_NTT_H
+
+#include "kernels/ifma/ifma.h"
+
+typedef struct twiddle {
+    vec w, shoup;
+} twiddle;
+
+INLINE twiddle twiddle_splat(const uint64_t *table, size_t t) {
+    const uint64_t *p = table + (t >> 3 << 4) + (t & 7);
+    return (twiddle){splat(p[0]), splat(p[8])};
+}
+
+// Eight in a row; t a multiple of 8.
+INLINE twiddle twiddle_load(const uint64_t *table, size_t t) {
+    return (twiddle){load(table + 2 * t), load(table + 2 * t + 8)};
+}
+
+INLINE twiddle twiddle_permute(twiddle t, vec index) {
+    return (twiddle){_mm512_permutexvar_epi64(index, t.w), _mm512_permutexvar_epi64(index, t.shoup)};
+}
+
+// Exchanges lane bit 2, 1 or 0 with the bit that tells a from b. Each is its own inverse.
+INLINE void exchange2(vec *a, vec *b) {
+    vec low = _mm512_shuffle_i64x2(*a, *b, 0x44), high = _mm512_shuffle_i64x2(*a, *b, 0xee);
+    *a = low;
+    *b = high;
+}
+
+INLINE void exchange1(vec *a, vec *b) {
+    const vec even = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), odd = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    vec low = _mm512_permutex2var_epi64(*a, even, *b), high = _mm512_permutex2var_epi64(*a, odd, *b);
+    *a = low;
+    *b = high;
+}
+
+INLINE void exchange0(vec *a, vec *b) {
+    vec low = _mm512_unpacklo_epi64(*a, *b), high = _mm512_unpackhi_epi64(*a, *b);
+    *a = low;
+    *b = high;
+}
+
+#endif
