@@ -12,9 +12,14 @@
 #define VL_MIN_LOG_N 4
 #define VL_MAX_LOG_N 17
 
-static inline uint64_t vl_arith_add(uint64_t a, uint64_t b, uint64_t q) { uint64_t s = a + b; return s >= q ? s - q : s; }
+static inline uint64_t vl_arith_add(uint64_t a, uint64_t b, uint64_t q) {
+    uint64_t s = a + b;
+    return s >= q ? s - q : s;
+}
 static inline uint64_t vl_arith_sub(uint64_t a, uint64_t b, uint64_t q) { return a >= b ? a - b : a + q - b; }
-static inline uint64_t vl_arith_mul(uint64_t a, uint64_t b, uint64_t q) { return (uint64_t)((unsigned __int128)a * b % q); }
+static inline uint64_t vl_arith_mul(uint64_t a, uint64_t b, uint64_t q) {
+    return (uint64_t)((unsigned __int128)a * b % q);
+}
 // floor(w 2^52 / q), w < q
 static inline uint64_t vl_arith_shoup52(uint64_t w, uint64_t q) { return (uint64_t)(((unsigned __int128)w << 52) / q); }
 uint64_t vl_arith_pow(uint64_t base, uint64_t exponent, uint64_t q);
@@ -35,8 +40,8 @@ uint64_t vl_arith_product_mod(const uint64_t *m, uint32_t count, uint32_t skip, 
 // log2 of the product
 double vl_arith_log2_product(const uint64_t *m, uint32_t count);
 
-// Mixed-radix reconstruction. x given by residues r[i] mod m[i] (count <= 64), as the integer in (-M/2, M/2), rounded to
-// double. `inv` is a table made once by vl_arith_garner_init: inv[i*count+j] = m[j]^-1 mod m[i] for j < i.
+// Mixed-radix reconstruction. x given by residues r[i] mod m[i] (count <= 64), as the integer in (-M/2, M/2), rounded
+// to double. `inv` is a table made once by vl_arith_garner_init: inv[i*count+j] = m[j]^-1 mod m[i] for j < i.
 void vl_arith_garner_init(const uint64_t *m, uint32_t count, uint64_t *inv);
 double vl_arith_garner_double(const uint64_t *r, const uint64_t *m, uint32_t count, const uint64_t *inv);
 

@@ -14,8 +14,7 @@ void vl_arith_garner_init(const uint64_t *m, uint32_t count, uint64_t *inv) {
 static void digits_of(const uint64_t *r, const uint64_t *m, uint32_t count, const uint64_t *inv, uint64_t *d) {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t v = r[i];
-        for (uint32_t j = 0; j < i; j++)
-            v = vl_arith_mul(vl_arith_sub(v, d[j] % m[i], m[i]), inv[i * count + j], m[i]);
+        for (uint32_t j = 0; j < i; j++) v = vl_arith_mul(vl_arith_sub(v, d[j] % m[i], m[i]), inv[i * count + j], m[i]);
         d[i] = v;
     }
 }

@@ -3,6 +3,7 @@
 #include "arith/arith.h"
 
 #include <math.h>
+#include <stddef.h>
 
 // Miller-Rabin with the first twelve primes as bases, which decides every n below 3.3 10^24 (Sorenson, Webster 2015).
 bool vl_arith_is_prime(uint64_t n) {
@@ -49,21 +50,18 @@ static bool is_avoided(uint64_t p, const uint64_t *avoid, uint32_t count) {
     return false;
 }
 
-velum_status vl_arith_primes(unsigned log_n, unsigned bits, const uint64_t *avoid, uint32_t avoid_count, uint32_t count,
-                             uint64_t *out) {
-    VL_FAIL_IF(log_n < VL_MIN_LOG_N || log_n > VL_MAX_LOG_N, VELUM_E_USAGE, "log_n = %u is out of range", log_n);
-    VL_FAIL_IF(bits < 2 || bits > VL_MAX_MODULUS_BITS, VELUM_E_LIMIT, "no primes of %u bits", bits);
+// Finds them; writes them if out is given. False if there are fewer than count.
+static bool find_primes(unsigned log_n, unsigned bits, const uint64_t *avoid, uint32_t avoid_count, uint32_t count,
+                        uint64_t *out) {
     uint64_t step = (uint64_t)2 << log_n, centre = (uint64_t)1 << bits;
     uint64_t highest = bits == VL_MAX_MODULUS_BITS ? 0 : (uint64_t)((double)centre * exp2(0.25));
     uint64_t lowest = (uint64_t)ceil((double)centre * exp2(-0.25));
     // up: the first candidate above 2^bits; down: the first at or below it.
     uint64_t down = (centre - 1) / step * step + 1, up = down + step;
-    uint32_t found = 0;
     bool above = true;
-    while (found < count) {
+    for (uint32_t found = 0; found < count;) {
         bool up_left = up <= highest, down_left = down >= lowest;
-        VL_FAIL_IF(!up_left && !down_left, VELUM_E_LIMIT, "fewer than %u primes of %u bits for degree 2^%u", count, bits,
-                   log_n);
+        if (!up_left && !down_left) return false;
         bool take_up = up_left && (above || !down_left);
         uint64_t p = take_up ? up : down;
         if (take_up)
@@ -71,8 +69,19 @@ velum_status vl_arith_primes(unsigned log_n, unsigned bits, const uint64_t *avoi
         else
             down = down > step ? down - step : 0;
         if (!vl_arith_is_prime(p) || is_avoided(p, avoid, avoid_count)) continue;
-        out[found++] = p;
+        if (out != NULL) out[found] = p;
+        found++;
         above = !take_up;
     }
+    return true;
+}
+
+velum_status vl_arith_primes(unsigned log_n, unsigned bits, const uint64_t *avoid, uint32_t avoid_count, uint32_t count,
+                             uint64_t *out) {
+    VL_FAIL_IF(log_n < VL_MIN_LOG_N || log_n > VL_MAX_LOG_N, VELUM_E_USAGE, "log_n = %u is out of range", log_n);
+    VL_FAIL_IF(bits < 2 || bits > VL_MAX_MODULUS_BITS, VELUM_E_LIMIT, "no primes of %u bits", bits);
+    VL_FAIL_IF(!find_primes(log_n, bits, avoid, avoid_count, count, NULL), VELUM_E_LIMIT,
+               "fewer than %u primes of %u bits for degree 2^%u", count, bits, log_n);
+    find_primes(log_n, bits, avoid, avoid_count, count, out);
     return VELUM_OK;
 }

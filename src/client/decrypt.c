@@ -13,12 +13,17 @@ static velum_status flood_sigma(const velum_client *c, uint64_t results, uint32_
     *out = 0;
     if (share_bits == 0) return VELUM_OK;
     VL_FAIL_IF(share_bits > 128, VELUM_E_USAGE, "%u statistical bits: at most 128", share_bits);
-    double t = m->error_bound * m->out_scale, sigma = sqrt(12.0 * (double)results) * exp2(share_bits / 2.0) * t;
+    VL_FAIL_IF(!(m->error_bound > 0), VELUM_E_LIMIT, "the program declares no error bound, which sharing needs");
+    // No answer is more exact than sqrt(N) on coefficients: the encryption of zero that the server adds has that error.
+    double t = fmax(m->error_bound * m->out_scale, sqrt(c->params->ring.n));
+    double sigma = sqrt(12.0 * (double)results) * exp2(share_bits / 2.0) * t;
     double slot = 7 * sigma * sqrt((double)m->out.slots) / m->out_scale; // 7 deviations of a slot's error
     VL_FAIL_IF(slot > exp2(-SHARE_KEEP_BITS), VELUM_E_LIMIT,
                "sharing %llu results with %u statistical bits needs noise of 2^%.1f, the limit is 2^-%d: the program's "
                "error bound is 2^%.1f",
                (unsigned long long)results, share_bits, log2(slot), SHARE_KEEP_BITS, log2(m->error_bound));
+    VL_FAIL_IF(sigma > 0x1p45, VELUM_E_LIMIT, "sharing %llu results needs noise of deviation 2^%.1f, the limit is 2^45",
+               (unsigned long long)results, log2(sigma));
     *out = sigma;
     return VELUM_OK;
 }

@@ -2,7 +2,7 @@
 // The verifier: a program that passes runs without a failing operation, whatever file it came from.
 #include "program/program.h"
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define FAIL_OP(cond, op, ...) FAIL_OP_(cond, op, __VA_ARGS__, "")
 #define FAIL_OP_(cond, op, format, ...)                                                                                \
@@ -44,7 +44,13 @@ static velum_status check_numbers(const vl_op *op) {
         VL_FAIL_IF(!isfinite(op->bias[i]) || fabs(op->bias[i]) > 0x1p40, VELUM_E_FORMAT, "program: '%s': bias %u is %g",
                    op->name, i, op->bias[i]);
     for (uint32_t i = 0; op->coeffs && i <= op->poly.degree; i++)
-        VL_FAIL_IF(!isfinite(op->coeffs[i]), VELUM_E_FORMAT, "program: '%s': coefficient %u is not finite", op->name, i);
+        VL_FAIL_IF(!isfinite(op->coeffs[i]) || fabs(op->coeffs[i]) > 0x1p40, VELUM_E_FORMAT,
+                   "program: '%s': coefficient %u is %g", op->name, i, op->coeffs[i]);
+    double lo = op->poly.lo, hi = op->poly.hi; // a monomial basis has no interval
+    VL_FAIL_IF(op->coeffs && op->poly.basis == VL_CHEBYSHEV && !(hi - lo >= 0x1p-40 && fabs(lo) <= 0x1p40 && fabs(hi) <= 0x1p40),
+               VELUM_E_FORMAT, "program: '%s': polynomial on the interval %g to %g", op->name, lo, hi);
+    VL_FAIL_IF(!(op->seconds >= 0) || !isfinite(op->seconds), VELUM_E_FORMAT, "program: '%s': %g seconds predicted",
+               op->name, op->seconds);
     return VELUM_OK;
 }
 
@@ -122,14 +128,17 @@ static velum_status check_value(const vl_program *p, uint32_t i) {
     return VELUM_OK;
 }
 
+static int by_galois(const void *a, const void *b) {
+    uint64_t x = ((const vl_key_request *)a)->galois, y = ((const vl_key_request *)b)->galois;
+    return (x > y) - (x < y);
+}
+
 static velum_status check_keys(const vl_program *p, const vl_op *op, vl_key_request *need) {
     const vl_manifest *m = &p->manifest;
     uint32_t n = vl_program_op_keys(&m->params, p, op, need, VL_MAX_KEYS);
     for (uint32_t i = 0; i < n; i++) {
-        bool found = false;
-        for (uint32_t k = 0; k < m->key_count && !found; k++)
-            found = m->keys[k].galois == need[i].galois && m->keys[k].level >= need[i].level;
-        VL_FAIL_IF(!found, VELUM_E_FORMAT, "program: '%s' needs key %llu at level %u, which is not listed", op->name,
+        const vl_key_request *k = bsearch(&need[i], m->keys, m->key_count, sizeof *k, by_galois);
+        VL_FAIL_IF(!k || k->level < need[i].level, VELUM_E_FORMAT, "program: '%s' needs key %llu at level %u, which is not listed", op->name,
                    (unsigned long long)need[i].galois, need[i].level);
     }
     return VELUM_OK;
@@ -138,6 +147,9 @@ static velum_status check_keys(const vl_program *p, const vl_op *op, vl_key_requ
 static velum_status verify(const vl_program *p, bool *defined, vl_key_request *need) {
     const vl_manifest *m = &p->manifest;
     for (uint32_t i = 0; i < p->value_count; i++) VL_TRY(check_value(p, i));
+    for (uint32_t i = 1; i < m->key_count; i++)
+        VL_FAIL_IF(m->keys[i].galois <= m->keys[i - 1].galois, VELUM_E_FORMAT, "program: key %u of the list is out of order",
+                   i);
     defined[0] = true;
     for (uint32_t i = 0; i < p->op_count; i++) {
         VL_TRY(check_op(p, &p->ops[i], defined));

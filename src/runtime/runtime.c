@@ -29,22 +29,29 @@ static uint64_t value_bytes(const vl_params *p, const vl_program *program, uint3
     return 2 * (uint64_t)program->values[v].layout.cts * vl_poly_bytes(&p->ring, level, 0);
 }
 
-static uint64_t peak_ciphertexts(const vl_params *p, const vl_program *program) {
+static uint64_t peak_of(const vl_params *p, const vl_program *program, uint32_t *last, uint64_t *bytes) {
     uint64_t live = value_bytes(p, program, 0, program->values[0].level), peak = live;
-    uint32_t *last = vl_alloc_array(program->value_count, sizeof *last);
-    if (!last) return 0;
     find_last_uses(program, last);
     for (uint32_t i = 0; i < program->op_count; i++) {
         const vl_op *op = &program->ops[i];
-        live += value_bytes(p, program, op->dst, op->level);
+        // A value keeps the room that it was made with: that of the level at which its operation starts.
+        live += bytes[op->dst] = value_bytes(p, program, op->dst, op->level);
         if (live > peak) peak = live;
         for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
             uint32_t src = op->src[k];
             if (last[src] != i || src == 0 || (k == 1 && src == op->src[0])) continue;
-            live -= value_bytes(p, program, src, program->values[src].level + 1u);
+            live -= bytes[src];
         }
     }
+    return peak;
+}
+
+static uint64_t peak_ciphertexts(const vl_params *p, const vl_program *program) {
+    uint32_t *last = vl_alloc_array(program->value_count, sizeof *last);
+    uint64_t *bytes = vl_alloc_array(program->value_count, sizeof *bytes);
+    uint64_t peak = last && bytes ? peak_of(p, program, last, bytes) : 0;
     vl_free(last);
+    vl_free(bytes);
     return peak;
 }
 
@@ -62,6 +69,7 @@ vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program) {
             m.weights += (uint64_t)op->plan.babies * op->plan.giants * limb * (op->level + (op->plan.babies > 1 ? special : 0));
             m.weights += limb * op->level;
             m.scratch = max_u64(m.scratch, vl_lintrans_scratch(p, &op->plan, op->level));
+            m.scratch = max_u64(m.scratch, vl_lintrans_encode_scratch(p, &op->plan, op->level));
         } else if (op->kind == VL_OP_MIX) {
             m.weights += (uint64_t)op->rows * op->cols * sizeof(int64_t);
         } else if (op->kind == VL_OP_MASK) {
@@ -210,12 +218,13 @@ static velum_status run_op(const vl_runtime *r, vl_exec *x, const vl_eval_keys *
                            value *d) {
     const vl_params *p = r->params;
     const vl_op *op = &r->program->ops[index];
-    const value *a = &values[op->src[0]], *b = &values[op->src[1]];
+    bool two = vl_op_inputs(op->kind) == 2; // else src[1] means nothing
+    const value *a = &values[op->src[0]], *b = two ? &values[op->src[1]] : NULL;
     if (op->kind == VL_OP_MIX) return run_mix(r, x, index, a, d);
     const vl_switch_key *relin = vl_eval_keys_find(keys, 0);
     for (uint32_t i = 0; i < d->count; i++) {
         vl_ciphertext *out = &d->ct[i], in = at_level(&a->ct[i], op->level), other = {0};
-        if (vl_op_inputs(op->kind) == 2) other = at_level(&b->ct[i], op->level);
+        if (two) other = at_level(&b->ct[i], op->level);
         switch (op->kind) {
         case VL_OP_LINTRANS: vl_lintrans_apply(x, p, keys, &r->op[index].linear, out, &in); break;
         case VL_OP_SQUARE:

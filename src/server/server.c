@@ -79,8 +79,10 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
     const velum_program *p = s->program;
     const vl_manifest *m = &p->program.manifest;
     double start = now();
-    for (uint32_t i = 0; i < m->in.cts; i++)
+    for (uint32_t i = 0; i < m->in.cts; i++) {
         VL_TRY(vl_ciphertext_load(&s->exec, p->params, r, true, m->in_level, m->in_scale, &in[i]));
+        VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
+    }
     seconds[p->program.op_count] += now() - start;
     VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, in, out, seconds));
     start = now();

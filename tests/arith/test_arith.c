@@ -119,7 +119,8 @@ static void roots(void **arg) {
     (void)arg;
     for (unsigned log_n = 4; log_n <= 8; log_n++) { // against a search from below
         uint64_t q = 0, n = (uint64_t)1 << log_n;
-        for (q = 2 * n + 1; !vl_arith_is_prime(q); q += 2 * n) {}
+        for (q = 2 * n + 1; !vl_arith_is_prime(q); q += 2 * n) {
+        }
         uint64_t root = 2;
         while (vl_arith_pow(root, n, q) != q - 1) root++;
         assert_int_equal(vl_arith_root(q, log_n), root);

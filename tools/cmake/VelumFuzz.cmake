@@ -18,7 +18,7 @@ foreach(source ${fuzz_sources})
   else()
     continue()
   endif()
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_compile_options(${target} PRIVATE -Wno-missing-prototypes) # the entry point has no header
   target_link_libraries(${target} PRIVATE velum_flags velum_static m)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)

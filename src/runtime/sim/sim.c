@@ -49,7 +49,7 @@ velum_status vl_sim_run(const vl_program *p, const double *in, double *out) {
         const vl_op *op = &p->ops[i];
         const vl_layout *l = &p->values[op->dst].layout;
         const double *a = op->src[0] == 0 ? in : value[op->src[0]];
-        const double *b = op->src[1] == 0 ? in : value[op->src[1]];
+        const double *b = vl_op_inputs(op->kind) < 2 ? NULL : op->src[1] == 0 ? in : value[op->src[1]];
         if (!(value[op->dst] = vl_alloc_array((size_t)l->cts * l->slots, sizeof(double))))
             status = VL_FAIL(VELUM_E_NOMEM, "simulation: '%s'", op->name);
         else

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timing one operation: wall time of each repetition, minimum and median.
+#ifndef VELUM_BENCH_TIMING_H
+#define VELUM_BENCH_TIMING_H
+
+#include "base/status.h"
+#include <stdbool.h>
+#include <velum/bench.h>
+
+typedef struct bench_run { // one call of velum_bench_run
+    const void *regex;     // regex_t, or NULL
+    unsigned threads;
+    void (*each)(void *user, const velum_bench_result *r);
+    void (*progress)(void *user, const char *what);
+    void *user;
+} bench_run;
+
+bool bench_wanted(const bench_run *run, const char *name);
+// True if any of the NULL-terminated names is wanted.
+bool bench_any_wanted(const bench_run *run, const char *const *names);
+// Repeats op(arg) for at least `seconds` and at least 5 times after one repetition to warm up, and reports it. The
+// result's name, kernel and shape are set by the caller.
+velum_status bench_time(const bench_run *run, velum_bench_result result, double seconds, void (*op)(void *arg),
+                        void *arg);
+
+// The groups of operations.
+velum_status bench_kernels(const bench_run *run); // kernels.c: single limbs, every kernel family
+velum_status bench_ckks(const bench_run *run);    // ckks.c: whole operations on secure parameters
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "objects.h"
+#include <stdio.h>
+#include <unistd.h>
+#include <velum/bench.h>
+
+typedef struct listing {
+    bool json, any;
+    json_t *results;
+} listing;
+
+static void each(void *user, const velum_bench_result *r) {
+    listing *l = user;
+    cli_progress_stop();
+    if (l->json) {
+        json_array_append_new(l->results,
+                              json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:o, s:I}", "name", r->name, "log_n",
+                                        (json_int_t)r->log_n, "limbs", (json_int_t)r->limbs, "special",
+                                        (json_int_t)r->special, "digits", (json_int_t)r->digits, "kernel", r->kernel,
+                                        "threads", (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min),
+                                        "seconds_median", cli_real(r->seconds_median), "reps", (json_int_t)r->reps));
+        return;
+    }
+    if (!l->any)
+        printf("%-20s %-6s %5s %5s %8s %7s %8s %10s %10s %6s\n", "name", "kernel", "N", "limbs", "special", "digits",
+               "threads", "min", "median", "reps");
+    l->any = true;
+    char degree[16];
+    snprintf(degree, sizeof degree, "2^%u", r->log_n);
+    printf("%-20s %-6s %5s %5u %8u %7u %8u %10s %10s %6u\n", r->name, r->kernel, degree, r->limbs, r->special,
+           r->digits, r->threads, cli_seconds(r->seconds_min).s, cli_seconds(r->seconds_median).s, r->reps);
+    fflush(stdout);
+}
+
+static void progress(void *user, const char *what) {
+    (void)user;
+    cli_progress_start(what);
+}
+
+int cli_bench(const cli_args *args) {
+    listing l = {.json = args->json, .results = json_array()};
+    if (!args->json) printf("%s\n\n", velum_bench_machine());
+    fflush(stdout);
+    velum_status status = velum_bench_run(args->value[CLI_FILTER], cli_threads(args), each, progress, &l);
+    cli_progress_stop();
+    int code = status == VELUM_OK ? CLI_OK : cli_fail_status(status, NULL);
+    if (code == CLI_OK && args->json)
+        code = cli_print_json(json_pack("{s:s, s:O}", "machine", velum_bench_machine(), "results", l.results));
+    else if (code == CLI_OK && !l.any)
+        puts("nothing has a name like that");
+    json_decref(l.results);
+    return code;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cost model: seconds on one thread of a server core of 2023, from counts. It compares plans and parameters; the
+// figures that `velum bench` measures are the truth about a machine.
+#include "nn/plan.h"
+
+#define BUTTERFLY 1.5e-10 // of a number-theoretic transform: 17 us at N=2^14, 75-80 us at N=2^16
+#define MAC 6.0e-11       // a coefficient multiplied and added
+#define PASS 3.0e-11      // a coefficient read and written
+
+static double n_of(const vl_nn_ring *r) { return (double)(1u << r->log_n); }
+static double ntt(const vl_nn_ring *r) { return n_of(r) * r->log_n / 2 * BUTTERFLY; }
+static uint32_t digits(const vl_nn_ring *r, uint16_t level) { return (level + r->alpha - 1) / r->alpha; }
+
+static double decompose(const vl_nn_ring *r, uint16_t level) {
+    double d = digits(r, level), wide = level + r->special;
+    return level * ntt(r) + (d * wide - level) * ntt(r) + d * r->alpha * wide * n_of(r) * MAC;
+}
+
+static double apply_key(const vl_nn_ring *r, uint16_t level) {
+    double d = digits(r, level), wide = level + r->special;
+    return 2 * d * wide * n_of(r) * 1.5 * MAC; // keys stream from memory
+}
+
+static double mod_down(const vl_nn_ring *r, uint16_t level) { // one polynomial
+    return (r->special + level) * ntt(r) + (double)r->special * level * n_of(r) * MAC + level * n_of(r) * PASS;
+}
+
+vl_lintrans_prices vl_nn_prices(const vl_nn_ring *r, uint16_t level) {
+    double wide = level + r->special;
+    vl_lintrans_prices p = {.decompose = decompose(r, level), .product = 2 * wide * n_of(r) * MAC};
+    p.hoisted = apply_key(r, level) + 2 * wide * n_of(r) * PASS;
+    p.rotation = p.decompose + p.hoisted + 2 * mod_down(r, level);
+    return p;
+}
+
+double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) {
+    return 2 * (level * ntt(r) + level * n_of(r) * PASS);
+}
+
+double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level) {
+    return 4.0 * level * n_of(r) * MAC + decompose(r, level) + apply_key(r, level) + 2 * mod_down(r, level) +
+           vl_nn_cost_rescale(r, level);
+}
+
+double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level) {
+    return 2.0 * level * n_of(r) * MAC + vl_nn_cost_rescale(r, level);
+}
+
+double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level) { return 2.0 * level * n_of(r) * PASS; }
+
+double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero) {
+    return 2.0 * level * n_of(r) * MAC * (double)nonzero + rows * vl_nn_cost_rescale(r, level);
+}

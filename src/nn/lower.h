@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the graph to prologue, affine forms, nonlinear bases and epilogue.
+#ifndef VELUM_NN_LOWER_H
+#define VELUM_NN_LOWER_H
+
+#include "nn/eval.h"
+#include "nn/form.h"
+
+// packed: products of two values are written with squares (x y = ((x+y)^2 - x^2 - y^2) / 2), which share one linear
+// map; else as products, which need fewer relinearisations where every feature is a ciphertext.
+velum_status vl_nn_lower(vl_nn_graph *g, bool packed, vl_nn_lowered *out);
+
+// ---- between lower.c and its operators ----
+typedef enum vl_nn_sym_kind { VL_NN_UNSET, VL_NN_KNOWN, VL_NN_STEPS, VL_NN_FORM } vl_nn_sym_kind;
+// A tensor during lowering. FORM: element i is a x^2 + b x + c of element i of the root, all three NULL for x itself.
+typedef struct vl_nn_sym {
+    vl_nn_sym_kind kind;
+    vl_nn_tensor t; // KNOWN: with values
+    uint32_t *step; // STEPS: by element
+    const vl_nn_form *root;
+    double *a, *b, *c;
+    vl_epilogue epilogue; // FORM: what the client still has to do; then only relabelling may follow
+} vl_nn_sym;
+
+typedef struct vl_nn_lowering {
+    vl_nn_graph *g;
+    vl_nn_heap *h;
+    vl_nn_lowered *l;
+    bool packed;
+    vl_nn_sym *sym; // by value
+} vl_nn_lowering;
+
+// The symbol as an affine form (steps become features, a quadratic becomes a square); remembered in the symbol.
+velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, const vl_nn_form **out);
+// Add, Sub, Mul, Div, Mod, Pow where at least one operand is not known.
+velum_status vl_nn_lower_binary(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, vl_nn_sym *out);
+velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in, vl_nn_sym *out); // MatMul, Gemm
+// Element-wise product of two forms of equal size.
+velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, const vl_nn_form *g,
+                            const vl_nn_form **out);
+// The last two parts of a node's path: "top/top.0/Gemm" gives "top.0 Gemm".
+void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]);
+
+#endif

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nn/nn.h"
+#include "nn/lower.h"
+#include "nn/plan.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_BATCH ((uint64_t)1 << 24)
+#define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
+
+// ---- tables ----
+
+// Column of each number that the model takes; by name, or by position where the table has no names.
+static velum_status match(vl_nn_heap *h, const vl_nn_prologue *p, const velum_table *in, uint32_t **out) {
+    uint32_t *column;
+    VL_FAIL_IF(!in->values || in->rows == 0 || in->rows > MAX_ROWS, VELUM_E_VALUE, "table: %llu rows",
+               (unsigned long long)in->rows);
+    VL_FAIL_IF(!in->names && in->columns != p->input_count, VELUM_E_VALUE, "table: %u columns, the model takes %u",
+               in->columns, p->input_count);
+    VL_NN_TAKE(h, column, p->input_count);
+    for (uint32_t i = 0; i < p->input_count; i++) {
+        column[i] = in->names ? VL_NN_NONE : i;
+        for (uint32_t k = 0; in->names && k < in->columns; k++)
+            if (in->names[k] && strcmp(in->names[k], p->inputs[i].name) == 0) column[i] = k;
+        VL_FAIL_IF(column[i] == VL_NN_NONE, VELUM_E_VALUE, "table: no column '%s'", p->inputs[i].name);
+    }
+    *out = column;
+    return VELUM_OK;
+}
+
+static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in, const double **out) {
+    uint32_t *column;
+    double *features, *raw;
+    VL_TRY(match(l->heap, &l->prologue, in, &column));
+    VL_NN_TAKE(l->heap, features, in->rows * l->prologue.columns);
+    VL_NN_TAKE(l->heap, raw, l->prologue.input_count);
+    for (uint64_t r = 0; r < in->rows; r++) {
+        for (uint32_t i = 0; i < l->prologue.input_count; i++) {
+            raw[i] = in->values[r * in->columns + column[i]];
+            VL_FAIL_IF(!isfinite(raw[i]), VELUM_E_VALUE, "calibration: row %llu: field '%s' is missing or not finite",
+                       (unsigned long long)(r + 1), l->prologue.inputs[i].name);
+        }
+        VL_TRY(vl_nn_prologue_run(&l->prologue, r + 1, raw, features + r * l->prologue.columns));
+    }
+    *out = features;
+    return VELUM_OK;
+}
+
+// ---- compile ----
+
+static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const char *what) {
+    return vl_nn_note(l, "%s: N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted",
+                      what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
+                      c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
+}
+
+static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
+    for (uint32_t i = 0; i < c->plan->op_count && c->plan->packed; i++) {
+        const vl_nn_op *op = &c->plan->ops[i];
+        if (op->kind != VL_OP_LINTRANS) continue;
+        const vl_lintrans_plan *p = &c->packing.plans[i];
+        VL_TRY(vl_nn_note(l, "%s: %u x %u at level %u: %u baby steps, %u giant steps, %u copies, %u folds", op->label,
+                          op->rows, op->cols, op->level, p->babies, p->giants, p->copies, p->folds));
+    }
+    return VELUM_OK;
+}
+
+typedef struct attempt {
+    vl_nn_lowered lowered;
+    vl_nn_plan plan;
+} attempt;
+
+static velum_status attempt_of(vl_nn_graph *g, bool packed, const velum_table *calibration, attempt *a) {
+    const double *features = NULL;
+    VL_TRY(vl_nn_lower(g, packed, &a->lowered));
+    if (calibration) VL_TRY(calibration_features(&a->lowered, calibration, &features));
+    return vl_nn_plan_of(&a->lowered, packed, features, calibration ? calibration->rows : 0, &a->plan);
+}
+
+static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl_program *p) {
+    vl_nn_goal goal = {.target = opt->target, .batch = opt->batch, .memory = opt->memory_bytes ? opt->memory_bytes : 16ull << 30,
+                       .security = opt->security_bits ? opt->security_bits : 128};
+    attempt packed, spread;
+    vl_nn_choice best, second;
+    uint32_t found = 0;
+    VL_TRY(attempt_of(g, true, opt->calibration, &packed));
+    VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
+    if (opt->target == VELUM_THROUGHPUT) {
+        VL_TRY(attempt_of(g, false, opt->calibration, &spread));
+        VL_TRY(vl_nn_choose(&spread.lowered, &spread.plan, &goal, &best, &second, &found));
+    }
+    if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
+    vl_nn_lowered *l = best.plan == &packed.plan ? &packed.lowered : &spread.lowered;
+    VL_TRY(vl_nn_note(l, "%u nodes became %u operations on %u features", g->node_count, best.plan->op_count,
+                      best.plan->values[0].dim));
+    VL_TRY(note_choice(l, &best, "chosen"));
+    if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
+    VL_TRY(note_plan(l, &best));
+    return vl_nn_emit(l, g, &best, opt, p);
+}
+
+velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_options *opt, vl_program *out) {
+    static const velum_compile_options plain;
+    if (!opt) opt = &plain;
+    uint32_t bits = opt->security_bits;
+    VL_FAIL_IF(bits != 0 && bits != 128 && bits != 192 && bits != 256, VELUM_E_USAGE,
+               "%u bits of security; 128, 192 and 256 work", bits);
+    VL_FAIL_IF(opt->target != VELUM_LATENCY && opt->target != VELUM_THROUGHPUT, VELUM_E_USAGE, "target %d", (int)opt->target);
+    VL_FAIL_IF(opt->batch > MAX_BATCH, VELUM_E_LIMIT, "a batch of %llu, the limit is %llu", (unsigned long long)opt->batch,
+               (unsigned long long)MAX_BATCH);
+    vl_nn_graph g;
+    VL_TRY(vl_nn_import(onnx, size, &g));
+    vl_program p = {0};
+    velum_status status = compile(&g, opt, &p);
+    vl_nn_graph_clear(&g);
+    if (status != VELUM_OK) {
+        vl_program_clear(&p);
+        return status;
+    }
+    *out = p;
+    return VELUM_OK;
+}
+
+// ---- evaluate ----
+
+static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const double *raw, vl_nn_tensor *out) {
+    vl_nn_tensor *value;
+    VL_NN_TAKE(h, value, g->value_count);
+    for (uint32_t i = 0; i < g->value_count; i++)
+        if (g->constant[i]) value[i] = *g->constant[i];
+    for (uint32_t i = 0; i < g->input_count; i++) {
+        vl_nn_tensor *t = &value[g->inputs[i].value];
+        *t = g->inputs[i].shape;
+        VL_NN_TAKE(h, t->v, t->count);
+        memcpy(t->v, raw, t->count * sizeof *raw);
+        raw += t->count;
+    }
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const vl_nn_node *n = &g->nodes[i];
+        const vl_nn_tensor **in;
+        vl_nn_tensor *made;
+        VL_TRY(vl_nn_check_arity(n));
+        VL_NN_TAKE(h, in, n->in_count);
+        VL_NN_TAKE(h, made, n->out_count);
+        for (uint32_t k = 0; k < n->in_count; k++) {
+            if (n->in[k] == VL_NN_NONE) continue;
+            in[k] = &value[n->in[k]];
+            VL_NN_FAIL_IF(!in[k]->v, n, VELUM_E_UNSUPPORTED, "input %u is an output that is not computed", k);
+        }
+        VL_TRY(vl_nn_eval_node(g, h, n, in, made));
+        for (uint32_t k = 0; k < n->out_count; k++)
+            if (n->out[k] != VL_NN_NONE) value[n->out[k]] = made[k];
+    }
+    *out = value[g->output];
+    VL_FAIL_IF(!out->v, VELUM_E_UNSUPPORTED, "model: its output is not computed");
+    return VELUM_OK;
+}
+
+static velum_status name_columns(const vl_nn_graph *g, velum_table *t) {
+    t->names = vl_alloc_array(t->columns, sizeof *t->names);
+    VL_FAIL_IF(!t->names, VELUM_E_NOMEM, "table");
+    for (uint32_t i = 0; i < t->columns; i++) {
+        char name[300];
+        snprintf(name, sizeof name, t->columns == 1 ? "%.240s" : "%.240s_%u", g->value_name[g->output], i);
+        VL_FAIL_IF(!(t->names[i] = vl_strdup(name)), VELUM_E_NOMEM, "table");
+    }
+    return VELUM_OK;
+}
+
+static void clear_table(velum_table *t) {
+    for (uint32_t i = 0; t->names && i < t->columns; i++) vl_free(t->names[i]);
+    vl_free(t->names);
+    vl_free(t->values);
+    *t = (velum_table){0};
+}
+
+static velum_status evaluate(vl_nn_graph *g, const velum_table *in, velum_table *t) {
+    vl_nn_prologue p;
+    uint32_t *column;
+    double *raw;
+    VL_TRY(vl_nn_prologue_init(&g->heap, g, &p));
+    VL_TRY(match(&g->heap, &p, in, &column));
+    VL_NN_TAKE(&g->heap, raw, p.input_count);
+    for (uint64_t r = 0; r < in->rows; r++) {
+        for (uint32_t i = 0; i < p.input_count; i++) raw[i] = in->values[r * in->columns + column[i]];
+        vl_nn_heap h = {.limit = VL_NN_HEAP};
+        vl_nn_tensor y = {0};
+        velum_status status = run_row(g, &h, raw, &y);
+        if (status == VELUM_OK && !t->values) {
+            t->columns = (uint32_t)y.count;
+            t->rows = in->rows;
+            t->values = vl_alloc_array(in->rows * y.count, sizeof *t->values);
+            status = t->values ? name_columns(g, t) : VL_FAIL(VELUM_E_NOMEM, "table");
+        }
+        if (status == VELUM_OK) memcpy(t->values + r * t->columns, y.v, t->columns * sizeof *y.v);
+        vl_nn_heap_clear(&h);
+        VL_TRY(status);
+    }
+    return VELUM_OK;
+}
+
+velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out) {
+    vl_nn_graph g;
+    VL_TRY(vl_nn_import(onnx, size, &g));
+    velum_table t = {0};
+    velum_status status = evaluate(&g, in, &t);
+    vl_nn_graph_clear(&g);
+    if (status != VELUM_OK) {
+        clear_table(&t);
+        return status;
+    }
+    *out = t;
+    return VELUM_OK;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// From forms to operations with levels; then parameters, packing and predicted time.
+#ifndef VELUM_NN_PLAN_H
+#define VELUM_NN_PLAN_H
+
+#include "nn/form.h"
+#include "program/program.h"
+#include <velum/velum.h>
+
+// A value of the program, before parameters are known.
+typedef struct vl_nn_value {
+    uint32_t dim;
+    uint16_t level;
+    double bound;
+    uint32_t base;          // its base, or VL_NN_NONE:
+    const vl_nn_form *form; // what it holds
+} vl_nn_value;
+typedef struct vl_nn_op {
+    vl_op_kind kind; // LINTRANS stands for MIX too
+    const char *label;
+    uint32_t dst, src[2];
+    uint16_t level;
+    uint32_t rows, cols;
+    const double *weights, *bias; // bias NULL if there is none
+    double row_sum;               // largest sum of |weights| in a row
+    size_t nonzero;
+} vl_nn_op;
+typedef struct vl_nn_plan {
+    bool packed;
+    uint32_t value_count, op_count, output;
+    uint16_t depth; // level of the input
+    vl_nn_value *values;
+    vl_nn_op *ops;
+} vl_nn_plan;
+
+// Operations with levels as late as possible: the output at 1. Bounds from ranges and, if given, calibration features
+// (rows x columns, as the prologue makes them).
+velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibration, uint64_t rows, vl_nn_plan *out);
+
+// ---- cost (cost.c): seconds on one thread, by counting transforms and passes over memory ----
+typedef struct vl_nn_ring {
+    uint32_t log_n, special, alpha; // degree, special primes, limbs a digit
+} vl_nn_ring;
+vl_lintrans_prices vl_nn_prices(const vl_nn_ring *r, uint16_t level);
+double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level); // square or product, relinearised and rescaled
+double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level);
+double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level);
+double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero);
+double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
+
+// ---- packing (pack.c) ----
+typedef struct vl_nn_packing {
+    uint32_t lanes;
+    uint32_t *valid;         // by value
+    double *reach;           // by value: |any slot| stays below it, valid or not
+    vl_lintrans_plan *plans; // by operation
+    double *seconds;         // by operation
+    double total;
+    uint64_t memory;         // ciphertexts and weights, roughly
+} vl_nn_packing;
+// The cheapest split and spread of copies for every linear map. VELUM_E_LIMIT if it does not fit the slots.
+velum_status vl_nn_pack(vl_nn_heap *h, const vl_nn_plan *p, const vl_nn_ring *r, uint32_t lanes, vl_nn_packing *out);
+uint32_t vl_nn_period(uint32_t dim); // the power of two >= dim
+
+// ---- parameters (choose.c) ----
+typedef struct vl_nn_choice {
+    const vl_nn_plan *plan;
+    vl_nn_ring ring;
+    uint32_t scale_bits, base_bits, special_bits;
+    vl_nn_packing packing;
+    double score; // seconds for the batch, or for a request if no batch is given
+    uint64_t query_bytes;
+} vl_nn_choice;
+typedef struct vl_nn_goal {
+    velum_target target;
+    uint64_t batch, memory;
+    uint32_t security;
+} vl_nn_goal;
+// Adds the best choice for this plan to what was found so far: *best is replaced if it is better, and its old content
+// then is *second. `found` counts. VELUM_E_LIMIT if nothing fits at all and found is 0 at the end (see vl_nn_no_choice).
+velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
+                          vl_nn_choice *second, uint32_t *found);
+velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal);
+
+// ---- emission (emit.c), error bound (error.c) ----
+velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c, const velum_compile_options *opt,
+                        vl_program *out);
+double vl_nn_error_bound(const vl_nn_choice *c, const vl_program *p);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the output does not need: elements of bases, whole bases, features of the input (a one-hot vector stays whole).
+#include "nn/form.h"
+#include <string.h>
+
+static void mark(const vl_nn_form *f, bool **used) {
+    for (uint32_t t = 0; t < f->terms; t++)
+        for (uint32_t k = 0; k < f->term[t].cols; k++)
+            for (uint32_t i = 0; i < f->n && !used[f->term[t].base][k]; i++)
+                if (vl_nn_term_at(&f->term[t], i, k) != 0) used[f->term[t].base][k] = true;
+}
+
+static velum_status keep_rows(vl_nn_heap *h, const vl_nn_form **f, const bool *used) {
+    uint32_t *row, n = 0;
+    vl_nn_form *made;
+    VL_NN_TAKE(h, row, (*f)->n);
+    for (uint32_t i = 0; i < (*f)->n; i++)
+        if (used[i]) row[n++] = i;
+    if (n == (*f)->n) return VELUM_OK;
+    VL_TRY(vl_nn_form_select(h, *f, row, n, &made));
+    memcpy(made->label, (*f)->label, sizeof made->label);
+    *f = made;
+    return VELUM_OK;
+}
+
+// The same form over the elements that are left, in renumbered bases.
+static velum_status renumber(vl_nn_lowered *l, const vl_nn_form **f, bool *const *used, const uint32_t *number,
+                             const uint32_t *left) {
+    const vl_nn_form *from = *f;
+    vl_nn_form *made;
+    VL_NN_TAKE(l->heap, made, 1);
+    *made = *from;
+    made->terms = 0;
+    VL_NN_TAKE(l->heap, made->term, from->terms);
+    for (uint32_t t = 0; t < from->terms; t++) {
+        const vl_nn_term *a = &from->term[t];
+        bool zero = true;
+        for (uint32_t k = 0; zero && k < a->cols; k++)
+            for (uint32_t i = 0; zero && used[a->base][k] && i < from->n; i++) zero = vl_nn_term_at(a, i, k) == 0;
+        if (zero) continue;
+        vl_nn_term *d = &made->term[made->terms++];
+        *d = (vl_nn_term){.base = number[a->base], .cols = left[a->base]};
+        if (!a->m && left[a->base] == a->cols) continue;
+        VL_NN_TAKE(l->heap, d->m, (size_t)from->n * d->cols);
+        for (uint32_t i = 0; i < from->n; i++)
+            for (uint32_t k = 0, to = 0; k < a->cols; k++)
+                if (used[a->base][k]) d->m[(size_t)i * d->cols + to++] = vl_nn_term_at(a, i, k);
+    }
+    *f = made;
+    return VELUM_OK;
+}
+
+static void keep_groups(vl_nn_prologue *p, bool *used) {
+    uint32_t groups = 0, columns = 0;
+    for (uint32_t g = 0; g < p->group_count; g++) {
+        vl_nn_group *group = &p->groups[g];
+        uint32_t width = group->depth ? group->depth : 1;
+        bool any = false;
+        for (uint32_t k = 0; k < width; k++) any = any || used[group->first + k];
+        for (uint32_t k = 0; k < width; k++) used[group->first + k] = any;
+        if (!any) continue;
+        p->groups[groups] = *group;
+        p->groups[groups++].first = columns;
+        columns += width;
+    }
+    p->group_count = groups;
+    p->columns = columns;
+}
+
+velum_status vl_nn_prune(vl_nn_lowered *l) {
+    bool **used;
+    uint32_t *number, *left, kept = 0;
+    VL_NN_TAKE(l->heap, used, l->base_count);
+    VL_NN_TAKE(l->heap, number, l->base_count);
+    VL_NN_TAKE(l->heap, left, l->base_count);
+    for (uint32_t b = 0; b < l->base_count; b++) VL_NN_TAKE(l->heap, used[b], l->base[b].n);
+    mark(l->output, used);
+    for (uint32_t b = l->base_count; b-- > 1;) {
+        vl_nn_base *base = &l->base[b];
+        for (uint32_t k = 0; k < base->n; k++) left[b] += used[b][k];
+        if (left[b] == 0) continue;
+        for (uint32_t k = 0; k < 2 && base->arg[k]; k++) {
+            VL_TRY(keep_rows(l->heap, &base->arg[k], used[b]));
+            mark(base->arg[k], used);
+        }
+    }
+    keep_groups(&l->prologue, used[0]);
+    left[0] = l->prologue.columns;
+    VL_FAIL_IF(left[0] == 0, VELUM_E_UNSUPPORTED, "model: its output does not depend on the inputs");
+    for (uint32_t b = 0; b < l->base_count; b++)
+        if (b == 0 || left[b]) number[b] = kept++;
+    for (uint32_t b = 1; b < l->base_count; b++)
+        for (uint32_t k = 0; left[b] && k < 2 && l->base[b].arg[k]; k++)
+            VL_TRY(renumber(l, &l->base[b].arg[k], used, number, left));
+    VL_TRY(renumber(l, &l->output, used, number, left));
+    for (uint32_t b = 0; b < l->base_count; b++) {
+        if (b > 0 && !left[b]) continue;
+        l->base[b].n = left[b];
+        l->base[number[b]] = l->base[b];
+    }
+    l->base_count = kept;
+    VL_FAIL_IF(l->output->terms == 0, VELUM_E_UNSUPPORTED, "model: its output does not depend on the inputs");
+    for (uint32_t b = 1; b < kept; b++)
+        VL_FAIL_IF(l->base[b].arg[0]->terms == 0 || (l->base[b].arg[1] && l->base[b].arg[1]->terms == 0),
+                   VELUM_E_UNSUPPORTED, "model: '%s' does not depend on the inputs", l->base[b].label);
+    return VELUM_OK;
+}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command's tests share: running it, its files, and a client and a server that have met."""
+import atexit
+import csv
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = os.environ.get("VELUM_SOURCE_DIR", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+VELUM = os.path.abspath(os.environ.get("VELUM", os.path.join(SOURCE, "build/release/velum")))
+HEART = os.path.join(SOURCE, "models/heart")
+MODEL = os.path.join(HEART, "dlrm_heart.onnx")
+PATIENTS = os.path.join(HEART, "patients.csv")
+ERROR = 2.0 ** -10
+
+with open(PATIENTS, newline="") as f:
+    TABLE = list(csv.reader(f))
+COLUMNS, ROWS = TABLE[0], TABLE[1:]
+with open(os.path.join(HEART, "expected.csv"), newline="") as f:
+    EXPECTED = [float(r[0]) for r in list(csv.reader(f))[1:]]
+
+
+def run(*args, cwd=None, env=None, umask=-1, timeout=280):
+    return subprocess.run([VELUM, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=timeout,
+                          env={**os.environ, **(env or {})}, umask=umask, errors="replace")
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def write(path, data):
+    with open(path, "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+
+
+def csv_text(rows=ROWS, columns=COLUMNS, end="\n"):
+    return "".join(",".join(r) + end for r in [columns, *rows])
+
+
+def npy(rows, kind="d", order="False", shape=None, version=1, cut=0):
+    """An NPY file of float64 (d), float32 (f) or int64 (q)."""
+    descr = {"d": "<f8", "f": "<f4", "q": "<i8"}.get(kind, kind)
+    shape = shape or (len(rows), len(rows[0]))
+    head = "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
+    head += " " * (-(11 + len(head)) % 64) + "\n"
+    flat = [float(v) for r in rows for v in r]
+    code = kind if kind in "dfq" else "d"
+    body = struct.pack("<%d%s" % (len(flat), code), *[int(v) if code == "q" else v for v in flat])
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(head)) + head.encode() + body[:len(body) - cut]
+
+
+class Sides:
+    """A client's and a server's folder after one whole round for one target."""
+
+    def __init__(self, target):
+        self.target, self.root = target, tempfile.mkdtemp(prefix="velum-test-")
+        atexit.register(shutil.rmtree, self.root, ignore_errors=True)
+        self.client, self.server = os.path.join(self.root, "client"), os.path.join(self.root, "server")
+        os.makedirs(self.client), os.makedirs(self.server)
+        self.json = {}
+        more = ["--batch", len(ROWS)] if target == "throughput" else []
+        self.step("compile", self.server, MODEL, "-o", "m.velum", "--target", target, *more)
+        self.send("m.client.velum", self.server, self.client)
+        self.step("keygen", self.client, "m.client.velum", "--secret", "s.key", "--eval", "e.keys")
+        self.send("e.keys", self.client, self.server)
+        shutil.copy(PATIENTS, os.path.join(self.client, "x.csv"))
+        self.step("encrypt", self.client, "m.client.velum", "--secret", "s.key", "--input", "x.csv", "-o", "q.ct")
+        self.send("q.ct", self.client, self.server)
+        self.step("infer", self.server, "m.velum", "--eval", "e.keys", "--input", "q.ct", "-o", "a.ct")
+        self.send("a.ct", self.server, self.client)
+        self.step("decrypt", self.client, "m.client.velum", "--secret", "s.key", "--input", "a.ct")
+        self.step("simulate", self.server, "m.velum", "--input", os.path.join(self.client, "x.csv"))
+
+    def step(self, command, folder, *args):
+        p = run(command, *args, "--json", cwd=folder)
+        if p.returncode != 0:
+            raise AssertionError(f"velum {command}: exit {p.returncode}: {p.stderr}")
+        self.json[command] = json.loads(p.stdout)
+
+    @staticmethod
+    def send(name, source, target):
+        shutil.move(os.path.join(source, name), target)
+
+    def c(self, name):
+        return os.path.join(self.client, name)
+
+    def s(self, name):
+        return os.path.join(self.server, name)
+
+
+_sides = {}
+
+
+def sides(target="latency"):
+    """Made once for each target."""
+    if target not in _sides:
+        _sides[target] = Sides(target)
+    return _sides[target]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="velum-case-")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def path(self, name, data=None):
+        path = os.path.join(self.dir, name)
+        if data is not None:
+            write(path, data)
+        return path
+
+    def good(self, *args, **how):
+        p = run(*args, **how)
+        self.assertEqual(p.returncode, 0, f"velum {args}: {p.stderr}")
+        return p
+
+    def object(self, *args, **how):
+        """Exactly one JSON object on stdout."""
+        out = self.good(*args, "--json", **how).stdout
+        value = json.loads(out)
+        self.assertIsInstance(value, dict)
+        self.assertEqual(out.count("\n"), 1)
+        return value
+
+    def bad(self, code, *args, says=(), absent=None, **how):
+        """The exit code, one line on stderr that says all of `says`, nothing on stdout, and no trace in the folder."""
+        before = sorted(os.listdir(self.dir))
+        p = run(*args, **how)
+        what = f"velum {args}: exit {p.returncode}: {p.stderr!r}"
+        self.assertEqual(p.returncode, code, what)
+        lines = [line for line in p.stderr.splitlines() if not line.startswith("velum: note: ")]
+        self.assertEqual(len(lines), 1, what)
+        self.assertTrue(lines[0].startswith("velum: "), what)
+        for words in [says] if isinstance(says, str) else says:
+            self.assertIn(words, lines[0])
+        self.assertEqual(p.stdout, "", what)
+        self.assertEqual(sorted(os.listdir(self.dir)), before, what)
+        if absent:
+            self.assertFalse(os.path.exists(absent), what)
+        return lines[0]
+
+
+def main():
+    if not os.access(VELUM, os.X_OK):
+        sys.exit(f"{VELUM} is not there: build first")
+    unittest.main(verbosity=1)
