@@ -60,6 +60,7 @@ check:
 	@status=0; \
 	tools/check_layers || status=1; \
 	tools/check_sources || status=1; \
+	tools/check_docs || status=1; \
 	tools/check_format || status=1; \
 	tools/check_symbols build/release || status=1; \
 	exit $$status

@@ -53,7 +53,7 @@ static int read_field(csv *c) {
     if (c->at < c->end && *c->at == '"') {
         code = read_quoted(c);
         while (c->at < c->end && (*c->at == ' ' || *c->at == '\t')) c->at++;
-        if (code == CLI_OK && c->at < c->end && !strchr(",\r\n", *c->at))
+        if (code == CLI_OK && c->at < c->end && !memchr(",\r\n", *c->at, 3))
             code = bad_line(c, "text after a closing quote");
     } else {
         while (code == CLI_OK && c->at < c->end && *c->at != ',' && *c->at != '\n' && *c->at != '\r')
@@ -76,7 +76,7 @@ static int read_field(csv *c) {
 // Whether only blank lines are left.
 static bool at_end(const csv *c) {
     for (const uint8_t *p = c->at; p < c->end; p++)
-        if (!strchr(" \t\r\n", *p)) return false;
+        if (!memchr(" \t\r\n", *p, 4)) return false;
     return true;
 }
 

@@ -23,7 +23,7 @@ int demo_place_make(const char *keep, demo_place *out);
 void demo_place_remove(const demo_place *place);
 // Fails unless the server's folder holds no secret key, and the client's neither program nor model.
 int demo_place_check(const demo_place *place);
-// Moves or copies a file of one folder to another; copies of keys and messages are what the network would carry.
+// Moves a file from one folder to another: what the network would carry.
 int demo_send(const char *from, const char *to, const char *name);
 int64_t demo_size(const char *folder, const char *name); // -1 if absent
 
@@ -60,5 +60,21 @@ int demo_rows_heart(const char *path, demo_rows *out);
 void demo_rows_clear(demo_rows *rows);
 // Area under the ROC curve; ties count half. NaN if a class is missing.
 double demo_auc(const double *score, const double *label, uint64_t n);
+
+typedef struct demo {
+    const cli_args *args;
+    const demo_spec *spec;
+    demo_place place;
+    char model[PATH_MAX], inputs[PATH_MAX];
+    unsigned threads;
+    velum_table shown; // the inputs that come with the model
+    demo_rows data;    // labelled rows; none without the data set
+    demo_mode one, many;
+    double max_error, equal, auc_clear, auc_encrypted;
+} demo;
+// The first number of a row of answers.
+double demo_answer(const json_t *rows, uint64_t row);
+int demo_print_json(const demo *d);
+int demo_print_people(const demo *d);
 
 #endif

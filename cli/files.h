@@ -46,7 +46,14 @@ int cli_file_write(const char *path, const void *data, size_t size);
 // Fails if cli_files_write would refuse to write a secret there.
 int cli_secret_check(const char *path, bool replace);
 
-// While this is set, a signal to stop ends this process (a child) and sets the flag, and no more.
+// Unfinished files, for the signal handlers; `temp` stays valid until it is forgotten. Signals that stop the command
+// are blocked while one is made or renamed.
+void cli_temp_remember(char *temp);
+void cli_temp_forget(const char *temp);
+void cli_signals_block(sigset_t *old);
+
+// While stopping is handed over, a signal to stop ends the child (0: none) and is noted in cli_stop_signal; this
+// process goes on, to tidy up.
 extern volatile sig_atomic_t cli_stop_signal;
 void cli_files_hand_over(bool on, pid_t child);
 

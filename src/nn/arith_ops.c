@@ -21,7 +21,8 @@ static velum_status constant_step(vl_nn_lowering *w, const vl_nn_node *n, uint32
     case VL_NN_Mul: return vl_nn_step_affine(p, src, k, 0, out);
     case VL_NN_Div:
     case VL_NN_Mod:
-        VL_NN_FAIL_IF(constant_first, n, VELUM_E_UNSUPPORTED, "division of a constant by an input; divide by constants only");
+        VL_NN_FAIL_IF(constant_first, n, VELUM_E_UNSUPPORTED,
+                      "division of a constant by an input; divide by constants only");
         VL_NN_FAIL_IF(k == 0, n, VELUM_E_FORMAT, "division by zero");
         if (n->op == VL_NN_Div && !integer) return vl_nn_step_affine(p, src, 1 / k, 0, out);
         VL_NN_FAIL_IF(k < 1, n, VELUM_E_UNSUPPORTED, "divisor %g; integers from 1 work", k);
@@ -43,8 +44,8 @@ static velum_status steps_with_constant(vl_nn_lowering *w, const vl_nn_node *n, 
 }
 
 // The symbol with elements picked by a map; a quadratic stays one where the map is the identity.
-static velum_status picked(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const uint32_t *map, const vl_nn_tensor *t,
-                           vl_nn_sym *out) {
+static velum_status picked(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const uint32_t *map,
+                           const vl_nn_tensor *t, vl_nn_sym *out) {
     const vl_nn_form *f;
     if (x->kind == VL_NN_FORM && x->epilogue == VL_EPILOGUE_NONE && is_identity(map, t->count, x->t.count)) {
         *out = *x;
@@ -81,8 +82,8 @@ static bool is_linear(const vl_nn_sym *x) {
     return true;
 }
 
-static velum_status form_times_form(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, const vl_nn_pair *pair,
-                                    vl_nn_sym *out) {
+static velum_status form_times_form(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y,
+                                    const vl_nn_pair *pair, vl_nn_sym *out) {
     const vl_nn_form *f, *g;
     if (!is_linear(x)) VL_TRY(vl_nn_affine(w, n, x, &f));
     if (!is_linear(y)) VL_TRY(vl_nn_affine(w, n, y, &g));
@@ -108,11 +109,12 @@ static velum_status form_times_form(vl_nn_lowering *w, const vl_nn_node *n, vl_n
     }
     *out = u;
     out->t = pair->out;
+    out->born = n;
     return VELUM_OK;
 }
 
-static velum_status form_plus_form(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, const vl_nn_pair *pair,
-                                   vl_nn_sym *out) {
+static velum_status form_plus_form(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y,
+                                   const vl_nn_pair *pair, vl_nn_sym *out) {
     double sign = n->op == VL_NN_Sub ? -1 : 1;
     vl_nn_sym u, v;
     VL_TRY(picked(w, n, x, pair->a, &pair->out, &u));
@@ -126,6 +128,7 @@ static velum_status form_plus_form(vl_nn_lowering *w, const vl_nn_node *n, vl_nn
             p.b[i] += sign * q.b[i];
             p.c[i] += sign * q.c[i];
         }
+        if (!p.born) p.born = q.born;
         *out = p;
         return VELUM_OK;
     }
@@ -143,8 +146,10 @@ static velum_status form_with_constant(vl_nn_lowering *w, const vl_nn_node *n, v
                                        const vl_nn_pair *pair, bool constant_first, vl_nn_sym *out) {
     const uint32_t *mx = constant_first ? pair->b : pair->a, *mk = constant_first ? pair->a : pair->b;
     bool divides = n->op == VL_NN_Div;
-    VL_NN_FAIL_IF(n->op == VL_NN_Mod, n, VELUM_E_UNSUPPORTED, "on encrypted values; Mod works on raw integer inputs only");
-    VL_NN_FAIL_IF(divides && constant_first, n, VELUM_E_UNSUPPORTED, "division by an encrypted value; divide by constants only");
+    VL_NN_FAIL_IF(n->op == VL_NN_Mod, n, VELUM_E_UNSUPPORTED,
+                  "on encrypted values; Mod works on raw integer inputs only");
+    VL_NN_FAIL_IF(divides && constant_first, n, VELUM_E_UNSUPPORTED,
+                  "division by an encrypted value; divide by constants only");
     vl_nn_sym u, q;
     VL_TRY(picked(w, n, x, mx, &pair->out, &u));
     VL_TRY(open_quadratic(w, &u, &q));
@@ -170,7 +175,8 @@ static velum_status form_with_constant(vl_nn_lowering *w, const vl_nn_node *n, v
 }
 
 static velum_status power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const vl_nn_sym *y, vl_nn_sym *out) {
-    VL_NN_FAIL_IF(y->kind != VL_NN_KNOWN || y->t.count != 1, n, VELUM_E_UNSUPPORTED, "the exponent must be one constant");
+    VL_NN_FAIL_IF(y->kind != VL_NN_KNOWN || y->t.count != 1, n, VELUM_E_UNSUPPORTED,
+                  "the exponent must be one constant");
     double e = y->t.v[0];
     VL_NN_FAIL_IF(e != 1 && e != 2 && e != 3 && e != 4 && e != 8, n, VELUM_E_UNSUPPORTED,
                   "exponent %g; 1, 2, 3, 4 and 8 work", e);
@@ -193,7 +199,8 @@ static velum_status power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, 
 
 velum_status vl_nn_lower_binary(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, vl_nn_sym *out) {
     bool finished = x->epilogue != VL_EPILOGUE_NONE || y->epilogue != VL_EPILOGUE_NONE;
-    VL_NN_FAIL_IF(finished, n, VELUM_E_UNSUPPORTED, "follows Sigmoid, Softmax or ArgMax, which only work as the last operator");
+    VL_NN_FAIL_IF(finished, n, VELUM_E_UNSUPPORTED,
+                  "follows Sigmoid, Softmax or ArgMax, which only work as the last operator");
     if (n->op == VL_NN_Pow) return power(w, n, x, y, out);
     vl_nn_pair pair;
     VL_TRY(vl_nn_broadcast(w->h, n, &x->t, &y->t, &pair));

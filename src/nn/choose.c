@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters: the smallest modelled time among the secure sets that hold every value; at equal time the larger scale.
+// Parameters: the smallest modelled time among the secure sets that hold every value, precision considered; at equal
+// time the larger scale.
 #include "nn/plan.h"
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,10 @@
 #define SCALE_LEAST 36
 #define BASE_BITS 50
 #define SPECIAL_BITS 50
+#define ERROR_FINE 0x1p-14 // a set that declares more error must be this much faster to be taken:
+#define ERROR_FAIR 0x1p-8
+#define FINE_GAIN 1.5
+#define FAIR_GAIN 8.0
 #define SLACK 0.5 // bits by which primes may exceed their nominal sizes, all together
 
 // The largest scale at which no slot of any value overflows its level.
@@ -33,9 +38,14 @@ static double log_qp(const vl_nn_plan *p, const vl_nn_ring *r, uint32_t bits) {
     return BASE_BITS + (p->depth - 1.0) * bits + r->special * SPECIAL_BITS + SLACK;
 }
 
+static double handicap(const vl_nn_choice *c) {
+    return c->error <= ERROR_FINE ? 1 : c->error <= ERROR_FAIR ? FINE_GAIN : FAIR_GAIN;
+}
+
 static bool better(const vl_nn_choice *a, const vl_nn_choice *b) {
-    if (a->score < 0.999 * b->score) return true;
-    if (a->score > 1.001 * b->score) return false;
+    double x = a->score * handicap(a), y = b->score * handicap(b);
+    if (x < 0.999 * y) return true;
+    if (x > 1.001 * y) return false;
     if (a->scale_bits != b->scale_bits) return a->scale_bits > b->scale_bits;
     if (a->ring.log_n != b->ring.log_n) return a->ring.log_n < b->ring.log_n;
     return a->query_bytes < b->query_bytes;
@@ -48,8 +58,10 @@ static double score_of(const vl_nn_choice *c, const vl_nn_goal *goal) {
     return ceil((double)goal->batch / lanes) * c->packing.total;
 }
 
-static void offer(vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best, vl_nn_choice *second, uint32_t *found) {
+static velum_status offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
+                          vl_nn_choice *second, uint32_t *found) {
     c->score = score_of(c, goal);
+    VL_TRY(vl_nn_error_bound(h, c, &c->error));
     uint64_t groups = goal->batch ? (goal->batch + c->packing.lanes - 1) / c->packing.lanes : 1;
     uint64_t cts = c->plan->packed ? 1 : c->plan->values[0].dim;
     c->query_bytes = groups * cts * c->plan->depth * ((uint64_t)8 << c->ring.log_n);
@@ -60,6 +72,7 @@ static void offer(vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best, v
         *second = *c;
     }
     ++*found;
+    return VELUM_OK;
 }
 
 static velum_status try_ring(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, const vl_nn_ring *r,
@@ -75,8 +88,7 @@ static velum_status try_ring(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_
     c.scale_bits = (uint32_t)most;
     while (log_qp(p, r, c.scale_bits) > limit) c.scale_bits--;
     if (c.scale_bits < SCALE_LEAST || c.packing.memory > goal->memory) return VELUM_OK;
-    offer(&c, goal, best, second, found);
-    return VELUM_OK;
+    return offer(l->heap, &c, goal, best, second, found);
 }
 
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
@@ -110,14 +122,16 @@ velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const 
         const char *where = at->form && at->form->label[0] ? at->form->label
                             : at->base != VL_NN_NONE       ? l->base[at->base].label
                                                            : "outputs";
-        VL_FAIL_IF(log2(at->bound + 1) > room, VELUM_E_LIMIT,
-                   "model: values of '%s' may reach %g, which does not fit level %u: narrow the inputs' ranges, or give "
-                   "calibration rows",
-                   where, at->bound, at->level);
+        VL_FAIL_IF(
+            log2(at->bound + 1) > room, VELUM_E_LIMIT,
+            "model: values of '%s' may reach %g, which does not fit level %u: narrow the inputs' ranges, or give "
+            "calibration rows",
+            where, at->bound, at->level);
     }
-    return VL_FAIL(VELUM_E_LIMIT,
-                   "model: no ring up to 2^%d takes %u levels and %llu requests of %u features at %u bits of security in "
-                   "%llu MiB",
-                   LOG_N_MOST, p->depth - 1, (unsigned long long)(goal->batch ? goal->batch : 1), p->values[0].dim,
-                   goal->security, (unsigned long long)(goal->memory >> 20));
+    return VL_FAIL(
+        VELUM_E_LIMIT,
+        "model: no ring up to 2^%d takes %u levels and %llu requests of %u features at %u bits of security in "
+        "%llu MiB",
+        LOG_N_MOST, p->depth - 1, (unsigned long long)(goal->batch ? goal->batch : 1), p->values[0].dim, goal->security,
+        (unsigned long long)(goal->memory >> 20));
 }

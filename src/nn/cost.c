@@ -6,6 +6,7 @@
 #define BUTTERFLY 1.5e-10 // of a number-theoretic transform: 17 us at N=2^14, 75-80 us at N=2^16
 #define MAC 6.0e-11       // a coefficient multiplied and added
 #define PASS 3.0e-11      // a coefficient read and written
+#define STREAM 2.7e-10    // a coefficient of a key or a weight read from memory: 30 GB/s
 
 static double n_of(const vl_nn_ring *r) { return (double)(1u << r->log_n); }
 static double ntt(const vl_nn_ring *r) { return n_of(r) * r->log_n / 2 * BUTTERFLY; }
@@ -18,7 +19,12 @@ static double decompose(const vl_nn_ring *r, uint16_t level) {
 
 static double apply_key(const vl_nn_ring *r, uint16_t level) {
     double d = digits(r, level), wide = level + r->special;
-    return 2 * d * wide * n_of(r) * 1.5 * MAC; // keys stream from memory
+    return 2 * d * wide * n_of(r) * MAC;
+}
+
+// Many different keys do not stay in the cache; the relinearisation key may.
+static double stream_key(const vl_nn_ring *r, uint16_t level) {
+    return 2.0 * digits(r, level) * (level + r->special) * n_of(r) * STREAM;
 }
 
 static double mod_down(const vl_nn_ring *r, uint16_t level) { // one polynomial
@@ -27,15 +33,13 @@ static double mod_down(const vl_nn_ring *r, uint16_t level) { // one polynomial
 
 vl_lintrans_prices vl_nn_prices(const vl_nn_ring *r, uint16_t level) {
     double wide = level + r->special;
-    vl_lintrans_prices p = {.decompose = decompose(r, level), .product = 2 * wide * n_of(r) * MAC};
-    p.hoisted = apply_key(r, level) + 2 * wide * n_of(r) * PASS;
+    vl_lintrans_prices p = {.decompose = decompose(r, level), .product = wide * n_of(r) * (2 * MAC + STREAM)};
+    p.hoisted = apply_key(r, level) + stream_key(r, level) + 2 * wide * n_of(r) * PASS;
     p.rotation = p.decompose + p.hoisted + 2 * mod_down(r, level);
     return p;
 }
 
-double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) {
-    return 2 * (level * ntt(r) + level * n_of(r) * PASS);
-}
+double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) { return 2 * (level * ntt(r) + level * n_of(r) * PASS); }
 
 double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level) {
     return 4.0 * level * n_of(r) * MAC + decompose(r, level) + apply_key(r, level) + 2 * mod_down(r, level) +
@@ -49,5 +53,5 @@ double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level) {
 double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level) { return 2.0 * level * n_of(r) * PASS; }
 
 double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero) {
-    return 2.0 * level * n_of(r) * MAC * (double)nonzero + rows * vl_nn_cost_rescale(r, level);
+    return 2.0 * level * n_of(r) * (MAC + STREAM) * (double)nonzero + rows * vl_nn_cost_rescale(r, level);
 }

@@ -8,8 +8,12 @@
 
 static velum_status set_params(const vl_nn_choice *c, uint32_t security, vl_params_literal *lit) {
     uint8_t q_bits[VL_MAX_LIMBS], p_bits[VL_MAX_LIMBS];
-    *lit = (vl_params_literal){.log_n = c->ring.log_n, .q_count = c->plan->depth, .p_count = c->ring.special,
-                               .digit_limbs = c->ring.alpha, .security_bits = security, .scale = ldexp(1, (int)c->scale_bits)};
+    *lit = (vl_params_literal){.log_n = c->ring.log_n,
+                               .q_count = c->plan->depth,
+                               .p_count = c->ring.special,
+                               .digit_limbs = c->ring.alpha,
+                               .security_bits = security,
+                               .scale = ldexp(1, (int)c->scale_bits)};
     for (uint32_t i = 0; i < lit->q_count; i++) q_bits[i] = (uint8_t)(i == 0 ? c->base_bits : c->scale_bits);
     for (uint32_t i = 0; i < lit->p_count; i++) p_bits[i] = (uint8_t)c->special_bits;
     VL_TRY(vl_params_choose(lit, q_bits, p_bits));
@@ -23,8 +27,13 @@ static velum_status set_params(const vl_nn_choice *c, uint32_t security, vl_para
 
 static vl_layout layout_of(const vl_nn_choice *c, uint32_t value) {
     uint32_t slots = 1u << (c->ring.log_n - 1), dim = c->plan->values[value].dim;
-    if (!c->plan->packed) return (vl_layout){.slots = slots, .dim = dim, .period = 1, .lanes = slots, .cts = dim, .valid = 1};
-    return (vl_layout){.slots = slots, .dim = dim, .period = vl_nn_period(dim), .lanes = c->packing.lanes, .cts = 1,
+    if (!c->plan->packed)
+        return (vl_layout){.slots = slots, .dim = dim, .period = 1, .lanes = slots, .cts = dim, .valid = 1};
+    return (vl_layout){.slots = slots,
+                       .dim = dim,
+                       .period = vl_nn_period(dim),
+                       .lanes = c->packing.lanes,
+                       .cts = 1,
                        .valid = c->packing.valid[value]};
 }
 
@@ -164,14 +173,17 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     p->op_count = plan->op_count;
     p->output = plan->output;
     for (uint32_t v = 0; v < plan->value_count; v++)
-        p->values[v] = (vl_value){.layout = layout_of(c, v), .level = plan->values[v].level, .bound = plan->values[v].bound};
+        p->values[v] =
+            (vl_value){.layout = layout_of(c, v), .level = plan->values[v].level, .bound = plan->values[v].bound};
     p->values[0].scale = p->manifest.in_scale;
     for (uint32_t i = 0; i < plan->op_count; i++) VL_TRY(emit_op(c, i, p));
     p->manifest.out_scale = p->values[p->output].scale;
     VL_TRY(set_keys(p));
-    p->manifest.error_bound = vl_nn_error_bound(c, p);
-    uint64_t need = key_bytes(&p->manifest) + c->packing.memory, most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;
-    VL_FAIL_IF(need > most, VELUM_E_LIMIT, "model: keys and weights take about %llu MiB of memory, the limit is %llu MiB",
+    p->manifest.error_bound = c->error;
+    uint64_t need = key_bytes(&p->manifest) + c->packing.memory,
+             most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;
+    VL_FAIL_IF(need > most, VELUM_E_LIMIT,
+               "model: keys and weights take about %llu MiB of memory, the limit is %llu MiB",
                (unsigned long long)(need >> 20), (unsigned long long)(most >> 20));
     VL_FAIL_IF(!(p->notes = vl_strdup(l->notes ? l->notes : "")), VELUM_E_NOMEM, "program: notes");
     return vl_program_verify(p);

@@ -1,83 +1,122 @@
 // SPDX-License-Identifier: Apache-2.0
 // The declared bound on the error of the encrypted output, before the epilogue.
 //
-// Errors are carried through the program as a bound on the error of any valid slot. Noise that is made on the way
-// (encryption, encoding, rescaling, key switching) is Gaussian or nearly so in the slots, with a known deviation; it
-// counts with SIGMAS deviations (a failure chance below 2^-100 for all slots together). What was there before is carried
-// in the worst case: through a linear map by the largest sum of |weights| in a row, through a square by 2 |x| e + e^2.
+// Each operation makes noise (encryption, encoding, rescaling, key switching) that is Gaussian or nearly so in the
+// slots, independent between slots and operations, with a known deviation. To first order an output's error is the sum
+// over all noises of the output's derivative by the value that got the noise. A bound on each derivative, for any input
+// in range, comes from walking backwards: through a linear map by |weights|, through a square by 2 max |x|, by element.
+// So the variances add up, and SIGMAS deviations of the sum are declared: an output exceeds that with a chance of
+// 2^-49. Second-order terms are smaller by the error itself; a quarter is added for them.
 //
-// Notation: N degree, sigma 3.19 of fresh errors, a coefficient error of deviation s has deviation s sqrt(N) in a slot.
+// Notation: N degree, sigma 3.19 of fresh errors; a coefficient error of deviation s has deviation s sqrt(N) in a slot.
+// Primes count with their nominal sizes. A number squared is written v_.
 #include "nn/plan.h"
 #include <math.h>
+#include <string.h>
 
-#define SIGMAS 12.0
+#define SIGMAS 8.0
+#define SECOND_ORDER 1.25
+#define EXACT_WORK 2e9 // above it, one walk for all outputs together, which only gives more
 
-typedef struct noise {
-    double n, scale;
-    double round;  // slots: rescaling or dividing by P: a rounded pair (c_0, c_1), (1/12)(1 + 2N/3) a coefficient
-    double encode; // slots: rounded plaintext
-    double fresh;  // slots: fresh encryption and its encoding
+typedef struct noise { // variances in slots, in units of the message
+    const vl_nn_choice *c;
+    double n, v_scale;
+    double v_round;  // rescaling or dividing by P: a rounded pair (c_0, c_1), (1/12)(1 + 2N/3) a coefficient
+    double v_encode; // a rounded plaintext
 } noise;
 
-static noise noise_of(const vl_params_literal *lit) {
-    noise e = {.n = (double)(1u << lit->log_n), .scale = lit->scale};
-    double root = sqrt(e.n);
-    e.round = SIGMAS * root * sqrt((1 + 2 * e.n / 3) / 12);
-    e.encode = SIGMAS * root * sqrt(1.0 / 12);
-    e.fresh = SIGMAS * root * sqrt(VL_SIGMA * VL_SIGMA + 1.0 / 12);
+static noise noise_of(const vl_nn_choice *c) {
+    noise e = {.c = c, .n = (double)(1u << c->ring.log_n), .v_scale = ldexp(1, 2 * (int)c->scale_bits)};
+    e.v_round = e.n * (1 + 2 * e.n / 3) / 12 / e.v_scale;
+    e.v_encode = e.n / 12 / e.v_scale;
     return e;
 }
 
-// A key switch at `level`, in slots: every digit's residues, below the digit's product D / 2 and spread evenly, times a
-// fresh error, divided by P >= D; then the rounding.
-static double key_switch(const noise *e, const vl_params_literal *lit, uint16_t level) {
-    double digits = (level + lit->digit_limbs - 1) / lit->digit_limbs;
-    double coefficient = sqrt(digits * e->n / 12) * VL_SIGMA;
-    return SIGMAS * sqrt(e->n) * coefficient + e->round;
-}
-
-static double linear(const noise *e, const vl_params_literal *lit, const vl_op *op, const vl_nn_op *plan, double in_error,
-                     double in_bound) {
-    double made = e->round / e->scale, before = 0, folds = 1;
-    if (op->kind == VL_OP_LINTRANS) {
-        // Rotations before the rescale: their noise is multiplied by weights like the input's error. The encoded
-        // diagonals carry a rounding error each.
-        double diagonals = (double)op->plan.babies * op->plan.giants;
-        before = key_switch(e, lit, op->level) / e->scale;
-        made += sqrt(diagonals) * e->encode / op->plain_scale * in_bound;
-        made += op->plan.giants > 1 ? sqrt(op->plan.giants) * key_switch(e, lit, op->level) / (e->scale * op->plain_scale) : 0;
-        // Folds after it: each doubles what it adds up. Independent errors of the parts add by their squares.
-        folds = (double)op->plan.copies * op->plan.folds;
-        if (folds > 1) made = sqrt(folds) * made + sqrt(folds) * key_switch(e, lit, op->level) / e->scale;
-    } else {
-        made += op->cols * 0.5 / op->plain_scale * in_bound; // weights rounded to integers
+// A key switch at `level`: for each digit, N residues spread evenly below its product D times fresh errors, divided by
+// P; then the rounding.
+static double key_switch(const noise *e, uint16_t level) {
+    const vl_nn_choice *c = e->c;
+    double special = (double)c->ring.special * c->special_bits, sum = 0;
+    for (uint32_t i = 0; i < level; i += c->ring.alpha) {
+        uint32_t limbs = level - i < c->ring.alpha ? level - i : c->ring.alpha;
+        double bits = (double)limbs * c->scale_bits + (i == 0 ? (double)c->base_bits - c->scale_bits : 0);
+        sum += exp2(2 * (bits - special));
     }
-    made += op->bias ? e->encode / e->scale : 0;
-    return plan->row_sum * (in_error + before) + made;
+    return e->n * (sum * e->n / 12) * VL_SIGMA * VL_SIGMA / e->v_scale + e->v_round;
 }
 
-double vl_nn_error_bound(const vl_nn_choice *c, const vl_program *p) {
-    const vl_params_literal *lit = &p->manifest.params;
-    noise e = noise_of(lit);
-    double *error = vl_alloc_array(p->value_count, sizeof *error), result = 1;
-    if (!error) return result;
-    error[0] = e.fresh / e.scale;
-    for (uint32_t i = 0; i < p->op_count; i++) {
-        const vl_op *op = &p->ops[i];
-        double x = p->values[op->src[0]].bound, ex = error[op->src[0]], *d = &error[op->dst];
-        double y = p->values[op->src[1]].bound, ey = error[op->src[1]];
-        double rescaled = (e.round + key_switch(&e, lit, op->level) / (double)lit->q[op->level - 1]) / p->values[op->dst].scale;
-        switch (op->kind) {
-        case VL_OP_LINTRANS:
-        case VL_OP_MIX: *d = linear(&e, lit, op, &c->plan->ops[i], ex, x); break;
-        case VL_OP_SQUARE: *d = 2 * x * ex + ex * ex + rescaled; break;
-        case VL_OP_MUL: *d = x * ey + y * ex + ex * ey + rescaled; break;
-        case VL_OP_ADD: *d = ex + ey; break;
-        default: *d = ex + e.encode / op->plain_scale * x + e.round / e.scale; break;
+// The noise that a linear map adds to element i of its result.
+static double linear(const noise *e, const vl_nn_op *op, const vl_lintrans_plan *plan, uint32_t i, double in_bound) {
+    double v_row = 0, v_bias = op->bias ? e->v_encode : 0;
+    const double *w = op->weights + (size_t)i * op->cols;
+    for (uint32_t k = 0; k < op->cols; k++) v_row += w[k] * w[k];
+    if (!e->c->plan->packed) // weights rounded to integers
+        return e->v_round + v_bias + op->cols / 12.0 / e->v_scale * in_bound * in_bound;
+    // Rotations before the rescale meet the weights; the encoded diagonals carry a rounding error each; giant steps
+    // come at a squared scale. Folds come after the rescale.
+    double folds = (double)plan->copies * plan->folds, diagonals = (double)plan->babies * plan->giants * folds;
+    double v = v_row * key_switch(e, op->level) + diagonals * e->v_encode * in_bound * in_bound + v_bias;
+    v += folds * (e->v_round + plan->giants * key_switch(e, op->level) / e->v_scale);
+    return v + (folds - 1) * key_switch(e, op->level);
+}
+
+// One walk from the output: adds up (derivative)^2 x (variance) over all noises. gain[value][element].
+static double walk(const noise *e, double **gain) {
+    const vl_nn_plan *p = e->c->plan;
+    double total = 0;
+    for (uint32_t i = p->op_count; i-- > 0;) {
+        const vl_nn_op *op = &p->ops[i];
+        const double *g = gain[op->dst];
+        const vl_nn_value *x = &p->values[op->src[0]], *y = &p->values[op->src[1]];
+        for (uint32_t k = 0; k < p->values[op->dst].dim; k++) {
+            if (g[k] == 0) continue;
+            double v = 0, *gx = gain[op->src[0]], *gy = gain[op->src[1]];
+            switch (op->kind) {
+            case VL_OP_LINTRANS:
+                v = linear(e, op, &e->c->packing.plans[i], k, x->bound);
+                for (uint32_t j = 0; j < op->cols; j++) gx[j] += g[k] * fabs(op->weights[(size_t)k * op->cols + j]);
+                break;
+            case VL_OP_SQUARE:
+                v = e->v_round + key_switch(e, op->level) / e->v_scale;
+                gx[k] += 2 * fmin(x->most[k], x->bound) * g[k];
+                break;
+            case VL_OP_MUL:
+                v = e->v_round + key_switch(e, op->level) / e->v_scale;
+                gx[k] += fmin(y->most[k], y->bound) * g[k];
+                gy[k] += fmin(x->most[k], x->bound) * g[k];
+                break;
+            case VL_OP_ADD:
+                gx[k] += g[k];
+                gy[k] += g[k];
+                break;
+            default: // MASK
+                v = e->v_round + e->v_encode * x->bound * x->bound;
+                gx[k] += g[k];
+            }
+            total += g[k] * g[k] * v;
         }
     }
+    double v_fresh = e->n * (VL_SIGMA * VL_SIGMA + 1.0 / 12) / e->v_scale;
+    for (uint32_t k = 0; k < p->values[0].dim; k++) total += gain[0][k] * gain[0][k] * v_fresh;
+    return total;
+}
+
+velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out) {
+    const vl_nn_plan *p = c->plan;
+    noise e = noise_of(c);
+    double **gain, worst = 0, work = 0;
+    uint32_t outputs = p->values[p->output].dim;
+    VL_NN_TAKE(h, gain, p->value_count);
+    for (uint32_t v = 0; v < p->value_count; v++) VL_NN_TAKE(h, gain[v], p->values[v].dim);
+    for (uint32_t i = 0; i < p->op_count; i++) work += (double)p->ops[i].rows * p->ops[i].cols;
+    bool together = work * outputs > EXACT_WORK;
+    for (uint32_t k = 0; k < (together ? 1 : outputs); k++) {
+        for (uint32_t v = 0; v < p->value_count; v++) memset(gain[v], 0, p->values[v].dim * sizeof **gain);
+        for (uint32_t j = 0; j < outputs; j++) gain[p->output][j] = together || j == k;
+        worst = fmax(worst, walk(&e, gain));
+    }
     // The answer is made fresh by an encryption of zero under the public key: e_0 + e_1 s + v e.
-    result = error[p->output] + SIGMAS * sqrt(e.n) * VL_SIGMA * sqrt(1 + 4 * e.n / 3) / p->values[p->output].scale;
-    vl_free(error);
-    return result;
+    worst += e.n * VL_SIGMA * VL_SIGMA * (1 + 4 * e.n / 3) / e.v_scale;
+    *out = SECOND_ORDER * SIGMAS * sqrt(worst);
+    return VELUM_OK;
 }

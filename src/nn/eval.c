@@ -8,11 +8,12 @@ velum_status vl_nn_check_arity(const vl_nn_node *n) {
         vl_nn_opcode op;
         uint32_t least, most;
     } counts[] = {
-        {VL_NN_Add, 2, 2},     {VL_NN_Sub, 2, 2},        {VL_NN_Mul, 2, 2},     {VL_NN_Div, 2, 2},   {VL_NN_Mod, 2, 2},
-        {VL_NN_Pow, 2, 2},     {VL_NN_MatMul, 2, 2},     {VL_NN_Gather, 2, 2},  {VL_NN_Gemm, 2, 3},  {VL_NN_Clip, 1, 3},
-        {VL_NN_Constant, 0, 0}, {VL_NN_Concat, 1, VL_NN_MAX_NODES}, {VL_NN_Slice, 1, 5}, {VL_NN_Reshape, 1, 2},
-        {VL_NN_Split, 1, 2},   {VL_NN_Squeeze, 1, 2},    {VL_NN_Unsqueeze, 1, 2}, {VL_NN_Expand, 2, 2},
-        {VL_NN_ReduceSum, 1, 2}, {VL_NN_ReduceMean, 1, 2}, {VL_NN_Dropout, 1, 3},
+        {VL_NN_Add, 2, 2},       {VL_NN_Sub, 2, 2},     {VL_NN_Mul, 2, 2},       {VL_NN_Div, 2, 2},
+        {VL_NN_Mod, 2, 2},       {VL_NN_Pow, 2, 2},     {VL_NN_MatMul, 2, 2},    {VL_NN_Gather, 2, 2},
+        {VL_NN_Gemm, 2, 3},      {VL_NN_Clip, 1, 3},    {VL_NN_Constant, 0, 0},  {VL_NN_Concat, 1, VL_NN_MAX_NODES},
+        {VL_NN_Slice, 1, 5},     {VL_NN_Reshape, 1, 2}, {VL_NN_Split, 1, 2},     {VL_NN_Squeeze, 1, 2},
+        {VL_NN_Unsqueeze, 1, 2}, {VL_NN_Expand, 2, 2},  {VL_NN_ReduceSum, 1, 2}, {VL_NN_ReduceMean, 1, 2},
+        {VL_NN_Dropout, 1, 3},
     };
     uint32_t least = 1, most = 1;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -40,7 +41,7 @@ static velum_status constant(vl_nn_heap *h, const vl_nn_node *n, vl_nn_tensor *o
     out->integer = a->kind == VL_NN_INT || a->kind == VL_NN_INTS;
     VL_NN_TAKE(h, out->v, out->count);
     for (size_t i = 0; i < out->count; i++)
-        out->v[i] = a->kind == VL_NN_INT      ? (double)a->i
+        out->v[i] = a->kind == VL_NN_INT     ? (double)a->i
                     : a->kind == VL_NN_FLOAT ? a->f
                     : a->kind == VL_NN_INTS  ? (double)a->ints[i]
                                              : a->floats[i];
@@ -90,7 +91,8 @@ static velum_status product(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tens
     VL_NN_TAKE(h, out->v, out->count);
     for (size_t i = 0; i < out->count; i++) {
         double sum = 0;
-        for (uint32_t k = 0; k < p.inner; k++) sum += a->v[p.a[i] + (size_t)k * p.step_a] * b->v[p.b[i] + (size_t)k * p.step_b];
+        for (uint32_t k = 0; k < p.inner; k++)
+            sum += a->v[p.a[i] + (size_t)k * p.step_a] * b->v[p.b[i] + (size_t)k * p.step_b];
         out->v[i] = alpha * sum;
     }
     if (!c) return VELUM_OK;
@@ -112,7 +114,8 @@ static velum_status reduce(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tenso
 }
 
 // Softmax and ArgMax along one axis.
-static velum_status along_axis(const vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *a, vl_nn_tensor *out) {
+static velum_status along_axis(const vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *a,
+                               vl_nn_tensor *out) {
     bool arg = n->op == VL_NN_ArgMax;
     uint32_t axis;
     VL_TRY(vl_nn_axis(n, vl_nn_attr_int(n, "axis", arg ? 0 : g->opset < 13 ? 1 : -1), a->rank, &axis));

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WORK_MOST 0x1p36 // multiplications to compose two maps: about a minute
+
 static velum_status make(vl_nn_heap *h, uint32_t n, uint32_t terms, const char *label, vl_nn_form **out) {
     vl_nn_form *f;
     VL_NN_TAKE(h, f, 1);
@@ -27,6 +29,9 @@ velum_status vl_nn_form_constant(vl_nn_heap *h, uint32_t n, vl_nn_form **out) { 
 
 velum_status vl_nn_form_apply(vl_nn_heap *h, const vl_nn_sparse *s, const vl_nn_form *f, vl_nn_form **out) {
     vl_nn_form *d;
+    double work = 0;
+    for (uint32_t t = 0; t < f->terms; t++) work += (double)s->start[s->rows] * (f->term[t].m ? f->term[t].cols : 1);
+    VL_FAIL_IF(work > WORK_MOST, VELUM_E_LIMIT, "model: composing '%s' takes %.0f multiplications", f->label, work);
     VL_TRY(make(h, s->rows, f->terms, f->label, &d));
     for (uint32_t r = 0; r < s->rows; r++)
         for (size_t k = s->start[r]; k < s->start[r + 1]; k++) d->bias[r] += s->val[k] * f->bias[s->col[k]];
@@ -107,7 +112,8 @@ velum_status vl_nn_form_scale(vl_nn_heap *h, const vl_nn_form *f, const double *
         uint32_t cols = f->term[t].cols;
         VL_NN_TAKE(h, d->term[t].m, (size_t)f->n * cols);
         for (uint32_t i = 0; i < f->n; i++)
-            for (uint32_t k = 0; k < cols; k++) d->term[t].m[(size_t)i * cols + k] = s[i] * vl_nn_term_at(&f->term[t], i, k);
+            for (uint32_t k = 0; k < cols; k++)
+                d->term[t].m[(size_t)i * cols + k] = s[i] * vl_nn_term_at(&f->term[t], i, k);
     }
     *out = d;
     return VELUM_OK;
@@ -128,7 +134,8 @@ velum_status vl_nn_form_add(vl_nn_heap *h, const vl_nn_form *f, const vl_nn_form
         VL_NN_TAKE(h, t->m, (size_t)f->n * t->cols);
         for (uint32_t i = 0; i < f->n; i++)
             for (uint32_t k = 0; k < t->cols; k++)
-                t->m[(size_t)i * t->cols + k] = (x ? vl_nn_term_at(x, i, k) : 0) + (y ? sign * vl_nn_term_at(y, i, k) : 0);
+                t->m[(size_t)i * t->cols + k] =
+                    (x ? vl_nn_term_at(x, i, k) : 0) + (y ? sign * vl_nn_term_at(y, i, k) : 0);
         a += x != NULL;
         b += y != NULL;
     }
@@ -177,7 +184,29 @@ static void range_input(const vl_nn_lowered *l, const vl_nn_term *t, uint32_t ro
     }
 }
 
+// Takes the products out of the row first (the same sum in other terms), then what is left by elements.
+static void range_products(const vl_nn_base *b, const vl_nn_term *t, uint32_t row, double *left, double *lo,
+                           double *hi) {
+    const vl_nn_products *p = b->products;
+    for (uint32_t k = 0; k < b->n; k++) left[k] = vl_nn_term_at(t, row, k);
+    for (uint32_t i = 0; i < p->count; i++) {
+        const uint32_t *part = p->part + (size_t)i * p->parts;
+        double v = left[part[0]] / p->weight[0];
+        if (v == 0) continue;
+        for (uint32_t k = 0; k < p->parts; k++) left[part[k]] -= v * p->weight[k];
+        left[part[0]] = 0;
+        widen(v, p->lo[i], p->hi[i], lo, hi);
+    }
+    for (uint32_t k = 0; k < b->n; k++) widen(left[k], b->lo[k], b->hi[k], lo, hi);
+}
+
 void vl_nn_form_range(const vl_nn_lowered *l, const vl_nn_form *f, double *lo, double *hi) {
+    uint32_t widest = 0;
+    for (uint32_t t = 0; t < f->terms; t++) {
+        const vl_nn_base *b = &l->base[f->term[t].base];
+        if (b->products && b->n > widest) widest = b->n;
+    }
+    double *spare = widest ? vl_alloc_array(widest, sizeof *spare) : NULL; // without it the ranges are only wider
     for (uint32_t i = 0; i < f->n; i++) {
         lo[i] = hi[i] = f->bias[i];
         for (uint32_t t = 0; t < f->terms; t++) {
@@ -187,14 +216,23 @@ void vl_nn_form_range(const vl_nn_lowered *l, const vl_nn_form *f, double *lo, d
                 range_input(l, term, i, &lo[i], &hi[i]);
                 continue;
             }
-            for (uint32_t k = 0; k < term->cols; k++) widen(vl_nn_term_at(term, i, k), b->lo[k], b->hi[k], &lo[i], &hi[i]);
+            if (b->products && spare)
+                range_products(b, term, i, spare, &lo[i], &hi[i]);
+            else
+                for (uint32_t k = 0; k < term->cols; k++)
+                    widen(vl_nn_term_at(term, i, k), b->lo[k], b->hi[k], &lo[i], &hi[i]);
         }
     }
+    vl_free(spare);
 }
 
 // ---- bases ----
 
-static double larger(double a, double b, double c, double d) { return fmax(fmax(a, b), fmax(c, d)); }
+void vl_nn_range_multiply(double a, double b, double c, double d, double *lo, double *hi) {
+    double x = a * c, y = a * d, z = b * c, w = b * d; // fmin and fmax pass over the NaN of 0 times infinity
+    *lo = fmin(fmin(x, y), fmin(z, w));
+    *hi = fmax(fmax(x, y), fmax(z, w));
+}
 
 static velum_status base_range(const vl_nn_lowered *l, const vl_nn_base *base) {
     if (!base->arg[0]) return VELUM_OK;
@@ -210,17 +248,10 @@ static velum_status base_range(const vl_nn_lowered *l, const vl_nn_base *base) {
             lo[i] = x <= 0 && y >= 0 ? 0 : fmin(x * x, y * y);
             hi[i] = fmax(x * x, y * y);
         } else if (other) {
-            double u = other[i], v = other[base->n + i];
-            lo[i] = -larger(-x * u, -x * v, -y * u, -y * v);
-            hi[i] = larger(x * u, x * v, y * u, y * v);
+            vl_nn_range_multiply(x, y, other[i], other[base->n + i], &lo[i], &hi[i]);
         }
     }
     vl_free(other);
-    return VELUM_OK;
-}
-
-velum_status vl_nn_update_ranges(vl_nn_lowered *l) {
-    for (uint32_t b = 0; b < l->base_count; b++) VL_TRY(base_range(l, &l->base[b]));
     return VELUM_OK;
 }
 
@@ -251,7 +282,8 @@ void vl_nn_form_at(const vl_nn_form *f, double *const *value, double *y) {
     for (uint32_t i = 0; i < f->n; i++) {
         double sum = f->bias[i];
         for (uint32_t t = 0; t < f->terms; t++)
-            for (uint32_t k = 0; k < f->term[t].cols; k++) sum += vl_nn_term_at(&f->term[t], i, k) * value[f->term[t].base][k];
+            for (uint32_t k = 0; k < f->term[t].cols; k++)
+                sum += vl_nn_term_at(&f->term[t], i, k) * value[f->term[t].base][k];
         y[i] = sum;
     }
 }

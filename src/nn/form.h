@@ -14,16 +14,31 @@ typedef struct vl_nn_term {
 typedef struct vl_nn_form {
     uint32_t n, terms;
     double *bias;
-    vl_nn_term *term; // by ascending base
+    vl_nn_term *term;            // by ascending base
     char label[VL_NN_LABEL + 1]; // the linear nodes in it
 } vl_nn_form;
 
-typedef enum vl_nn_base_kind { VL_NN_BASE_INPUT, VL_NN_BASE_SQUARE, VL_NN_BASE_PRODUCT, VL_NN_BASE_COPY } vl_nn_base_kind;
+// Products that were written with squares: product i = sum over k of weight[k] (element part[i parts + k] of the base).
+// Their ranges are much narrower than what the ranges of the squares give.
+typedef struct vl_nn_products {
+    uint32_t count, parts;
+    const double *weight;
+    uint32_t *part;
+    double *lo, *hi;
+} vl_nn_products;
+
+typedef enum vl_nn_base_kind {
+    VL_NN_BASE_INPUT,
+    VL_NN_BASE_SQUARE,
+    VL_NN_BASE_PRODUCT,
+    VL_NN_BASE_COPY
+} vl_nn_base_kind;
 typedef struct vl_nn_base {
     vl_nn_base_kind kind;
     uint32_t n;
     const vl_nn_form *arg[2]; // SQUARE: arg0^2; PRODUCT: arg0 arg1; COPY: arg0, made explicit to keep its rank low
     double *lo, *hi;          // ranges of its elements
+    vl_nn_products *products; // SQUARE: what it is for; may be NULL
     char label[VL_NN_LABEL + 1];
 } vl_nn_base;
 
@@ -68,8 +83,7 @@ void vl_nn_form_range(const vl_nn_lowered *l, const vl_nn_form *f, double *lo, d
 bool vl_nn_form_is_base(const vl_nn_lowered *l, const vl_nn_form *f, uint32_t *base);
 velum_status vl_nn_add_base(vl_nn_lowered *l, vl_nn_base_kind kind, const vl_nn_form *a, const vl_nn_form *b,
                             const char *label, uint32_t *out);
-// The ranges of all bases again, after those of the inputs changed.
-velum_status vl_nn_update_ranges(vl_nn_lowered *l);
+void vl_nn_range_multiply(double a, double b, double c, double d, double *lo, double *hi); // [a, b] [c, d]
 // A form on bases' values.
 void vl_nn_form_at(const vl_nn_form *f, double *const *value, double *y);
 // All bases' values and the output for one request, in the clear: value[base][element], output[n].

@@ -11,22 +11,50 @@
 
 #define VL_NN_MAX_RANK 8
 #define VL_NN_MAX_ELEMENTS ((size_t)1 << 26)
-#define VL_NN_MAX_BYTES ((size_t)1 << 30)   // of a model file
+#define VL_NN_MAX_BYTES ((size_t)1 << 30) // of a model file
 #define VL_NN_MAX_NODES 100000
 #define VL_NN_HEAP ((size_t)4 << 30)
 #define VL_NN_NONE UINT32_MAX // an omitted optional input or output
 
 // X(operator): what the importer knows
 #define VL_NN_OP_LIST(X)                                                                                               \
-    X(Add) X(ArgMax) X(Cast) X(Clip) X(Concat) X(Constant) X(Div) X(Dropout) X(Expand) X(Flatten) X(Floor) X(Gather)    \
-    X(Gemm) X(Identity) X(MatMul) X(Mod) X(Mul) X(Neg) X(Pow) X(ReduceMean) X(ReduceSum) X(Reshape) X(Shape)           \
-    X(Sigmoid) X(Slice) X(Softmax) X(Split) X(Squeeze) X(Sub) X(Transpose) X(Unsqueeze)
+    X(Add)                                                                                                             \
+    X(ArgMax)                                                                                                          \
+    X(Cast)                                                                                                            \
+    X(Clip)                                                                                                            \
+    X(Concat)                                                                                                          \
+    X(Constant)                                                                                                        \
+    X(Div)                                                                                                             \
+    X(Dropout)                                                                                                         \
+    X(Expand)                                                                                                          \
+    X(Flatten)                                                                                                         \
+    X(Floor)                                                                                                           \
+    X(Gather)                                                                                                          \
+    X(Gemm)                                                                                                            \
+    X(Identity)                                                                                                        \
+    X(MatMul)                                                                                                          \
+    X(Mod)                                                                                                             \
+    X(Mul)                                                                                                             \
+    X(Neg)                                                                                                             \
+    X(Pow)                                                                                                             \
+    X(ReduceMean)                                                                                                      \
+    X(ReduceSum)                                                                                                       \
+    X(Reshape)                                                                                                         \
+    X(Shape)                                                                                                           \
+    X(Sigmoid)                                                                                                         \
+    X(Slice)                                                                                                           \
+    X(Softmax)                                                                                                         \
+    X(Split)                                                                                                           \
+    X(Squeeze)                                                                                                         \
+    X(Sub)                                                                                                             \
+    X(Transpose)                                                                                                       \
+    X(Unsqueeze)
 
 typedef enum vl_nn_opcode {
 #define X(name) VL_NN_##name,
     VL_NN_OP_LIST(X)
 #undef X
-    VL_NN_OPCODES
+        VL_NN_OPCODES
 } vl_nn_opcode;
 
 typedef struct vl_nn_tensor {

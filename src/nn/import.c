@@ -39,14 +39,36 @@ static const struct known {
     const char *name;
     vl_nn_attr_kind kind;
 } known[] = {
-    {"allowzero", VL_NN_INT},   {"alpha", VL_NN_FLOAT},     {"axes", VL_NN_INTS},          {"axis", VL_NN_INT},
-    {"beta", VL_NN_FLOAT},      {"broadcast", VL_NN_INT},   {"ends", VL_NN_INTS},          {"fmod", VL_NN_INT},
-    {"is_test", VL_NN_INT},     {"keepdims", VL_NN_INT},    {"max", VL_NN_FLOAT},          {"min", VL_NN_FLOAT},
-    {"noop_with_empty_axes", VL_NN_INT}, {"num_outputs", VL_NN_INT}, {"perm", VL_NN_INTS}, {"ratio", VL_NN_FLOAT},
-    {"saturate", VL_NN_INT},    {"seed", VL_NN_INT},        {"select_last_index", VL_NN_INT}, {"shape", VL_NN_INTS},
-    {"split", VL_NN_INTS},      {"starts", VL_NN_INTS},     {"to", VL_NN_INT},             {"transA", VL_NN_INT},
-    {"transB", VL_NN_INT},      {"value", VL_NN_TENSOR},    {"value_float", VL_NN_FLOAT},  {"value_floats", VL_NN_FLOATS},
-    {"value_int", VL_NN_INT},   {"value_ints", VL_NN_INTS},
+    {"allowzero", VL_NN_INT},
+    {"alpha", VL_NN_FLOAT},
+    {"axes", VL_NN_INTS},
+    {"axis", VL_NN_INT},
+    {"beta", VL_NN_FLOAT},
+    {"broadcast", VL_NN_INT},
+    {"ends", VL_NN_INTS},
+    {"fmod", VL_NN_INT},
+    {"is_test", VL_NN_INT},
+    {"keepdims", VL_NN_INT},
+    {"max", VL_NN_FLOAT},
+    {"min", VL_NN_FLOAT},
+    {"noop_with_empty_axes", VL_NN_INT},
+    {"num_outputs", VL_NN_INT},
+    {"perm", VL_NN_INTS},
+    {"ratio", VL_NN_FLOAT},
+    {"saturate", VL_NN_INT},
+    {"seed", VL_NN_INT},
+    {"select_last_index", VL_NN_INT},
+    {"shape", VL_NN_INTS},
+    {"split", VL_NN_INTS},
+    {"starts", VL_NN_INTS},
+    {"to", VL_NN_INT},
+    {"transA", VL_NN_INT},
+    {"transB", VL_NN_INT},
+    {"value", VL_NN_TENSOR},
+    {"value_float", VL_NN_FLOAT},
+    {"value_floats", VL_NN_FLOATS},
+    {"value_int", VL_NN_INT},
+    {"value_ints", VL_NN_INTS},
 };
 
 const vl_nn_attr *vl_nn_find_attr(const vl_nn_node *n, const char *name) {
@@ -69,12 +91,14 @@ static velum_status load_attr(vl_nn_heap *h, const vl_nn_node *n, const Onnx__At
     const struct known *k = NULL;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (p->name && strcmp(known[i].name, p->name) == 0) k = &known[i];
-    VL_NN_FAIL_IF(!k || p->ref_attr_name, n, VELUM_E_UNSUPPORTED, "attribute '%.60s' is not known", p->name ? p->name : "");
+    VL_NN_FAIL_IF(!k || p->ref_attr_name, n, VELUM_E_UNSUPPORTED, "attribute '%.60s' is not known",
+                  p->name ? p->name : "");
     static const int wire[] = {ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT,
-                               ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS,
+                               ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS,
+                               ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS,
                                ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR};
-    VL_NN_FAIL_IF(p->has_type && (int)p->type != wire[k->kind], n, VELUM_E_FORMAT, "attribute '%s' has type %d", p->name,
-                  (int)p->type);
+    VL_NN_FAIL_IF(p->has_type && (int)p->type != wire[k->kind], n, VELUM_E_FORMAT, "attribute '%s' has type %d",
+                  p->name, (int)p->type);
     VL_NN_FAIL_IF(p->n_ints > VL_NN_MAX_ELEMENTS || p->n_floats > VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT,
                   "attribute '%s' is too long", p->name);
     *a = (vl_nn_attr){.name = k->name, .kind = k->kind};
@@ -156,8 +180,8 @@ static velum_status load_initializers(import *im, const Onnx__GraphProto *p) {
         const Onnx__TensorProto *t = p->initializer[i];
         uint32_t v;
         VL_TRY(value_of(im, t->name, &v));
-        VL_FAIL_IF(v == VL_NN_NONE || im->written[v], VELUM_E_FORMAT, "model: initializer '%.120s' has no name or is there twice",
-                   t->name ? t->name : "");
+        VL_FAIL_IF(v == VL_NN_NONE || im->written[v], VELUM_E_FORMAT,
+                   "model: initializer '%.120s' has no name or is there twice", t->name ? t->name : "");
         vl_nn_tensor *c;
         VL_NN_TAKE(&g->heap, c, 1);
         VL_TRY(vl_nn_tensor_load(&g->heap, t, g->value_name[v], c));
@@ -171,8 +195,8 @@ static velum_status load_input(import *im, const Onnx__ValueInfoProto *p, uint32
     vl_nn_graph *g = im->g;
     const char *name = g->value_name[v];
     const Onnx__TypeProto *type = p->type;
-    VL_FAIL_IF(!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type->shape, VELUM_E_UNSUPPORTED,
-               "model: input '%.120s' has no tensor shape", name);
+    VL_FAIL_IF(!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type->shape,
+               VELUM_E_UNSUPPORTED, "model: input '%.120s' has no tensor shape", name);
     const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
     int64_t dims[VL_NN_MAX_RANK];
     VL_FAIL_IF(shape->n_dim == 0 || shape->n_dim > VL_NN_MAX_RANK, VELUM_E_UNSUPPORTED,
@@ -180,7 +204,8 @@ static velum_status load_input(import *im, const Onnx__ValueInfoProto *p, uint32
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
         bool literal = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-        VL_FAIL_IF(i > 0 && !literal, VELUM_E_UNSUPPORTED, "model: extent %zu of input '%.120s' is not a number", i, name);
+        VL_FAIL_IF(i > 0 && !literal, VELUM_E_UNSUPPORTED, "model: extent %zu of input '%.120s' is not a number", i,
+                   name);
         VL_FAIL_IF(literal && (d->dim_value < 1 || d->dim_value > INT32_MAX), VELUM_E_FORMAT,
                    "model: extent %zu of input '%.120s' is %lld", i, name, (long long)d->dim_value);
         dims[i] = i == 0 ? 1 : d->dim_value;
@@ -188,9 +213,10 @@ static velum_status load_input(import *im, const Onnx__ValueInfoProto *p, uint32
     }
     int element = type->tensor_type->has_elem_type ? type->tensor_type->elem_type : 0;
     bool whole = element == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || element == ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
-    VL_FAIL_IF(!whole && element != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && element != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
-               VELUM_E_UNSUPPORTED, "model: input '%.120s' has element type %d; float, double, int64 and int32 work", name,
-               element);
+    VL_FAIL_IF(!whole && element != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT &&
+                   element != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
+               VELUM_E_UNSUPPORTED, "model: input '%.120s' has element type %d; float, double, int64 and int32 work",
+               name, element);
     vl_nn_port *port = &g->inputs[g->input_count++];
     *port = (vl_nn_port){.value = v, .name = name};
     VL_TRY(vl_nn_tensor_shape(name, (uint32_t)shape->n_dim, dims, &port->shape));
@@ -259,7 +285,8 @@ static velum_status load_node(import *im, const Onnx__NodeProto *p, uint32_t ind
     if (!n->name || !n->type) return vl_nn_out_of(h, "names");
     VL_NN_FAIL_IF(p->domain && p->domain[0] && strcmp(p->domain, "ai.onnx") != 0, n, VELUM_E_UNSUPPORTED,
                   "operator set '%.60s' is not supported; export with the standard operators", p->domain);
-    VL_NN_FAIL_IF(!find_opcode(type, &n->op), n, VELUM_E_UNSUPPORTED, "the operator is not supported: %s", advice(type));
+    VL_NN_FAIL_IF(!find_opcode(type, &n->op), n, VELUM_E_UNSUPPORTED, "the operator is not supported: %s",
+                  advice(type));
     VL_NN_FAIL_IF(p->n_attribute > 64, n, VELUM_E_LIMIT, "%zu attributes", p->n_attribute);
     VL_NN_TAKE(h, n->attr, p->n_attribute);
     for (size_t i = 0; i < p->n_attribute; i++) {
@@ -288,7 +315,8 @@ static velum_status load_node(import *im, const Onnx__NodeProto *p, uint32_t ind
 }
 
 static velum_status load_meta(vl_nn_graph *g, const Onnx__ModelProto *m) {
-    VL_FAIL_IF(m->n_metadata_props > VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %zu metadata entries", m->n_metadata_props);
+    VL_FAIL_IF(m->n_metadata_props > VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %zu metadata entries",
+               m->n_metadata_props);
     VL_NN_TAKE(&g->heap, g->meta, m->n_metadata_props);
     for (size_t i = 0; i < m->n_metadata_props; i++) {
         const Onnx__StringStringEntryProto *e = m->metadata_props[i];
@@ -311,13 +339,16 @@ static velum_status load_graph(import *im, const Onnx__ModelProto *m) {
     vl_nn_graph *g = im->g;
     const Onnx__GraphProto *p = m->graph;
     VL_FAIL_IF(!p, VELUM_E_FORMAT, "model: no graph; is this an ONNX file?");
-    VL_FAIL_IF(m->n_functions || m->n_training_info, VELUM_E_UNSUPPORTED, "model: local functions or training information");
+    VL_FAIL_IF(m->n_functions || m->n_training_info, VELUM_E_UNSUPPORTED,
+               "model: local functions or training information");
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *o = m->opset_import[i];
-        if (!o->domain || !o->domain[0] || strcmp(o->domain, "ai.onnx") == 0) g->opset = o->has_version ? o->version : 0;
+        if (!o->domain || !o->domain[0] || strcmp(o->domain, "ai.onnx") == 0)
+            g->opset = o->has_version ? o->version : 0;
     }
     VL_FAIL_IF(g->opset < 7, VELUM_E_UNSUPPORTED, "model: operator set %lld, must be 7 or later", (long long)g->opset);
-    VL_FAIL_IF(p->n_node > VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %zu nodes, the limit is %d", p->n_node, VL_NN_MAX_NODES);
+    VL_FAIL_IF(p->n_node > VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %zu nodes, the limit is %d", p->n_node,
+               VL_NN_MAX_NODES);
     VL_TRY(count_values(p, &im->capacity));
     uint32_t slots = 16;
     while (slots < 2 * im->capacity) slots *= 2;
@@ -333,10 +364,11 @@ static velum_status load_graph(import *im, const Onnx__ModelProto *m) {
     VL_TRY(load_initializers(im, p));
     VL_TRY(load_inputs(im, p));
     for (size_t i = 0; i < p->n_node; i++) VL_TRY(load_node(im, p->node[i], (uint32_t)i, &g->nodes[g->node_count++]));
-    VL_FAIL_IF(p->n_output != 1, VELUM_E_UNSUPPORTED, "model: %zu outputs; one works (Concat joins several)", p->n_output);
+    VL_FAIL_IF(p->n_output != 1, VELUM_E_UNSUPPORTED, "model: %zu outputs; one works (Concat joins several)",
+               p->n_output);
     VL_TRY(value_of(im, p->output[0]->name, &g->output));
-    VL_FAIL_IF(g->output == VL_NN_NONE || !im->written[g->output], VELUM_E_FORMAT, "model: nothing gives its output '%.120s'",
-               p->output[0]->name ? p->output[0]->name : "");
+    VL_FAIL_IF(g->output == VL_NN_NONE || !im->written[g->output], VELUM_E_FORMAT,
+               "model: nothing gives its output '%.120s'", p->output[0]->name ? p->output[0]->name : "");
     return VELUM_OK;
 }
 
@@ -345,7 +377,7 @@ velum_status vl_nn_import(const void *onnx, size_t size, vl_nn_graph *out) {
     Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, size, onnx);
     VL_FAIL_IF(!m, VELUM_E_FORMAT, "model: not an ONNX file, or cut short");
     vl_nn_graph g = {.heap = {.limit = VL_NN_HEAP}};
-    import im = {.g = &g};
+import im = {.g = & g };
     velum_status status = load_graph(&im, m);
     onnx__model_proto__free_unpacked(m, NULL);
     if (status != VELUM_OK) {

@@ -61,7 +61,8 @@ static velum_status keep_low_rank(vl_nn_lowering *w, const vl_nn_node *n, uint32
     vl_nn_form *copy;
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_COPY, a, NULL, a->label, &base));
     VL_TRY(vl_nn_form_identity(w->h, base, a->n, &copy));
-    VL_TRY(vl_nn_note(w->l, "%s: kept apart from the layer before it (%u diagonals instead of %u)", n->name, apart, composed));
+    VL_TRY(vl_nn_note(w->l, "%s: kept apart from the layer before it (%u diagonals instead of %u)", n->name, apart,
+                      composed));
     *f = copy;
     return VELUM_OK;
 }
@@ -71,7 +72,8 @@ static velum_status product_with_constant(vl_nn_lowering *w, const vl_nn_node *n
     const vl_nn_form *f;
     VL_TRY(vl_nn_affine(w, n, x, &f));
     VL_NN_FAIL_IF(p->out.count > VL_MAX_FEATURES, n, VELUM_E_LIMIT, "%zu features", p->out.count);
-    VL_NN_FAIL_IF((double)p->out.count * p->inner > (double)VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT, "too large a product");
+    VL_NN_FAIL_IF((double)p->out.count * p->inner > (double)VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT,
+                  "too large a product");
     VL_TRY(keep_low_rank(w, n, (uint32_t)p->out.count, &f));
     double alpha = vl_nn_attr_float(n, "alpha", 1);
     vl_nn_sparse s = {.rows = (uint32_t)p->out.count, .cols = f->n};
@@ -134,7 +136,8 @@ velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_s
         VL_TRY(vl_nn_form_constant(w->h, (uint32_t)p.out.count, &zero));
         for (size_t i = 0; i < p.out.count; i++)
             for (uint32_t j = 0; j < p.inner; j++)
-                zero->bias[i] += x->t.v[p.a[i] + j * p.step_a] * y->t.v[p.b[i] + j * p.step_b] * vl_nn_attr_float(n, "alpha", 1);
+                zero->bias[i] +=
+                    x->t.v[p.a[i] + j * p.step_a] * y->t.v[p.b[i] + j * p.step_b] * vl_nn_attr_float(n, "alpha", 1);
         *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = p.out, .root = zero};
     } else if (x->kind == VL_NN_KNOWN || y->kind == VL_NN_KNOWN) {
         bool first = x->kind == VL_NN_KNOWN;
@@ -190,8 +193,8 @@ static velum_status reduce(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
 
 // ---- relabelling, lookups, one-operand operators ----
 
-static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *const *in,
-                         uint32_t output, vl_nn_sym *out) {
+static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                         vl_nn_sym *const *in, uint32_t output, vl_nn_sym *out) {
     vl_nn_view v;
     VL_TRY(vl_nn_view_of(w->g, w->h, n, tensor, output, &v));
     size_t count = v.out.count;
@@ -249,10 +252,11 @@ static velum_status lookup(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
     uint32_t rows = table->dim[0], count = (uint32_t)pair.out.count;
     size_t width = table->count / rows;
     VL_NN_FAIL_IF(pair.out.count > VL_MAX_FEATURES, n, VELUM_E_LIMIT, "%zu features", pair.out.count);
-    VL_NN_FAIL_IF(rows > VL_MAX_FEATURES, n, VELUM_E_LIMIT, "a table of %u rows, the limit is %d: write the index as digits",
-                  rows, VL_MAX_FEATURES);
+    VL_NN_FAIL_IF(rows > VL_MAX_FEATURES, n, VELUM_E_LIMIT,
+                  "a table of %u rows, the limit is %d: write the index as digits", rows, VL_MAX_FEATURES);
     for (size_t i = 0; i < index->t.count; i++)
-        VL_NN_FAIL_IF(!p->steps[index->step[i]].integer, n, VELUM_E_UNSUPPORTED, "the index is not an integer; Cast it");
+        VL_NN_FAIL_IF(!p->steps[index->step[i]].integer, n, VELUM_E_UNSUPPORTED,
+                      "the index is not an integer; Cast it");
     *out = (vl_nn_sym){.kind = VL_NN_STEPS, .t = pair.out};
     if (table->integer) {
         double *column;
@@ -279,8 +283,8 @@ static velum_status lookup(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
     return VELUM_OK;
 }
 
-static velum_status clip_or_floor(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
-                                  vl_nn_sym *out) {
+static velum_status clip_or_floor(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                                  vl_nn_sym *x, vl_nn_sym *out) {
     VL_NN_FAIL_IF(x->kind != VL_NN_STEPS, n, VELUM_E_UNSUPPORTED,
                   "on encrypted values; it works on raw inputs only, before the first layer");
     double lo = 0, hi = 0;
@@ -362,7 +366,8 @@ static velum_status walk_node(vl_nn_lowering *w, const vl_nn_node *n) {
         if (n->in[k] == VL_NN_NONE) continue;
         in[k] = &w->sym[n->in[k]];
         tensor[k] = &in[k]->t;
-        VL_NN_FAIL_IF(in[k]->kind == VL_NN_UNSET, n, VELUM_E_UNSUPPORTED, "input %u is an output that is not computed", k);
+        VL_NN_FAIL_IF(in[k]->kind == VL_NN_UNSET, n, VELUM_E_UNSUPPORTED, "input %u is an output that is not computed",
+                      k);
         known = known && in[k]->kind == VL_NN_KNOWN;
         bool finished = in[k]->epilogue != VL_EPILOGUE_NONE;
         VL_NN_FAIL_IF(finished && !vl_nn_is_view(n->op) && n->op != VL_NN_ArgMax, n, VELUM_E_UNSUPPORTED,
@@ -373,7 +378,8 @@ static velum_status walk_node(vl_nn_lowering *w, const vl_nn_node *n) {
         VL_NN_TAKE(w->h, made, n->out_count);
         VL_TRY(vl_nn_eval_node(w->g, w->h, n, tensor, made));
         for (uint32_t k = 0; k < n->out_count; k++)
-            if (n->out[k] != VL_NN_NONE && made[k].v) w->sym[n->out[k]] = (vl_nn_sym){.kind = VL_NN_KNOWN, .t = made[k]};
+            if (n->out[k] != VL_NN_NONE && made[k].v)
+                w->sym[n->out[k]] = (vl_nn_sym){.kind = VL_NN_KNOWN, .t = made[k]};
         return VELUM_OK;
     }
     for (uint32_t k = 0; k < n->out_count; k++) {
@@ -398,11 +404,12 @@ static velum_status set_inputs(vl_nn_lowering *w) {
     return VELUM_OK;
 }
 
-velum_status vl_nn_lower(vl_nn_graph *g, bool packed, vl_nn_lowered *out) {
+static velum_status walk(vl_nn_graph *g, bool packed, const vl_input *inputs, vl_nn_lowered *out) {
     vl_nn_lowered l = {.heap = &g->heap};
     vl_nn_lowering w = {.g = g, .h = &g->heap, .l = &l, .packed = packed};
     uint32_t input;
     VL_TRY(vl_nn_prologue_init(w.h, g, &l.prologue));
+    if (inputs) memcpy(l.prologue.inputs, inputs, l.prologue.input_count * sizeof *inputs);
     VL_TRY(vl_nn_add_base(&l, VL_NN_BASE_INPUT, NULL, NULL, "input", &input));
     VL_NN_TAKE(w.h, w.sym, g->value_count);
     for (uint32_t i = 0; i < g->value_count; i++)
@@ -419,9 +426,20 @@ velum_status vl_nn_lower(vl_nn_graph *g, bool packed, vl_nn_lowered *out) {
     VL_FAIL_IF(l.prologue.columns == 0 || l.output->terms == 0, VELUM_E_UNSUPPORTED,
                "model: output '%.120s' does not depend on the inputs", g->value_name[g->output]);
     l.base[0].n = l.prologue.columns;
-    VL_TRY(vl_nn_prologue_close(&l.prologue));
+    *out = l;
+    return VELUM_OK;
+}
+
+velum_status vl_nn_lower(vl_nn_graph *g, bool packed, vl_nn_lowered *out) {
+    vl_nn_lowered l;
+    bool changed;
+    VL_TRY(walk(g, packed, NULL, &l));
+    VL_TRY(vl_nn_prologue_close(&l.prologue, &changed));
+    if (changed) { // what inputs accept follows from all their uses: ranges are known from the start now
+        VL_TRY(walk(g, packed, l.prologue.inputs, &l));
+        VL_TRY(vl_nn_prologue_close(&l.prologue, &changed));
+    }
     VL_TRY(vl_nn_prune(&l));
-    VL_TRY(vl_nn_update_ranges(&l));
     *out = l;
     return VELUM_OK;
 }

@@ -19,7 +19,8 @@ typedef struct vl_nn_sym {
     uint32_t *step; // STEPS: by element
     const vl_nn_form *root;
     double *a, *b, *c;
-    vl_epilogue epilogue; // FORM: what the client still has to do; then only relabelling may follow
+    const vl_nn_node *born; // where a quadratic got its square
+    vl_epilogue epilogue;   // FORM: what the client still has to do; then only relabelling may follow
 } vl_nn_sym;
 
 typedef struct vl_nn_lowering {
@@ -34,7 +35,8 @@ typedef struct vl_nn_lowering {
 velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, const vl_nn_form **out);
 // Add, Sub, Mul, Div, Mod, Pow where at least one operand is not known.
 velum_status vl_nn_lower_binary(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, vl_nn_sym *out);
-velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in, vl_nn_sym *out); // MatMul, Gemm
+velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in,
+                                 vl_nn_sym *out); // MatMul, Gemm
 // Element-wise product of two forms of equal size.
 velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, const vl_nn_form *g,
                             const vl_nn_form **out);

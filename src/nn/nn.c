@@ -50,9 +50,10 @@ static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in
 // ---- compile ----
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const char *what) {
-    return vl_nn_note(l, "%s: N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted",
-                      what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
-                      c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
+    return vl_nn_note(
+        l, "%s: N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted", what,
+        c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
+        c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
 }
 
 static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
@@ -79,7 +80,9 @@ static velum_status attempt_of(vl_nn_graph *g, bool packed, const velum_table *c
 }
 
 static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl_program *p) {
-    vl_nn_goal goal = {.target = opt->target, .batch = opt->batch, .memory = opt->memory_bytes ? opt->memory_bytes : 16ull << 30,
+    vl_nn_goal goal = {.target = opt->target,
+                       .batch = opt->batch,
+                       .memory = opt->memory_bytes ? opt->memory_bytes : 16ull << 30,
                        .security = opt->security_bits ? opt->security_bits : 128};
     attempt packed, spread;
     vl_nn_choice best, second;
@@ -106,9 +109,10 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
     uint32_t bits = opt->security_bits;
     VL_FAIL_IF(bits != 0 && bits != 128 && bits != 192 && bits != 256, VELUM_E_USAGE,
                "%u bits of security; 128, 192 and 256 work", bits);
-    VL_FAIL_IF(opt->target != VELUM_LATENCY && opt->target != VELUM_THROUGHPUT, VELUM_E_USAGE, "target %d", (int)opt->target);
-    VL_FAIL_IF(opt->batch > MAX_BATCH, VELUM_E_LIMIT, "a batch of %llu, the limit is %llu", (unsigned long long)opt->batch,
-               (unsigned long long)MAX_BATCH);
+    VL_FAIL_IF(opt->target != VELUM_LATENCY && opt->target != VELUM_THROUGHPUT, VELUM_E_USAGE, "target %d",
+               (int)opt->target);
+    VL_FAIL_IF(opt->batch > MAX_BATCH, VELUM_E_LIMIT, "a batch of %llu, the limit is %llu",
+               (unsigned long long)opt->batch, (unsigned long long)MAX_BATCH);
     vl_nn_graph g;
     VL_TRY(vl_nn_import(onnx, size, &g));
     vl_program p = {0};

@@ -20,8 +20,8 @@ typedef struct search {
     const vl_nn_plan *p;
     const vl_nn_ring *r;
     uint32_t positions, lanes;
-    uint32_t *need;     // by value
-    uint8_t *exponent;  // by operation
+    uint32_t *need;    // by value
+    uint8_t *exponent; // by operation
     vl_nn_packing now;
 } search;
 
@@ -43,7 +43,8 @@ static void set_needs(search *s) {
             ask(s, op->src[0], copies * (s->need[op->dst] + (folds - 1) * out + d / copies));
             continue;
         }
-        for (uint32_t k = 0; op->kind != VL_OP_MASK && k < vl_op_inputs(op->kind); k++) ask(s, op->src[k], s->need[op->dst]);
+        for (uint32_t k = 0; op->kind != VL_OP_MASK && k < vl_op_inputs(op->kind); k++)
+            ask(s, op->src[k], s->need[op->dst]);
     }
 }
 
@@ -53,9 +54,14 @@ static velum_status pack_op(search *s, uint32_t i) {
     uint32_t *valid = &now->valid[op->dst];
     uint64_t limb = (uint64_t)8 << s->r->log_n;
     if (op->kind == VL_OP_LINTRANS) {
-        vl_lintrans_shape shape = {.rows = op->rows, .cols = op->cols, .slots = s->positions * s->lanes, .lanes = s->lanes,
-                                   .valid_in = now->valid[op->src[0]], .valid_need = s->need[op->dst],
-                                   .period_in = vl_nn_period(op->cols), .period_out = vl_nn_period(op->rows)};
+        vl_lintrans_shape shape = {.rows = op->rows,
+                                   .cols = op->cols,
+                                   .slots = s->positions * s->lanes,
+                                   .lanes = s->lanes,
+                                   .valid_in = now->valid[op->src[0]],
+                                   .valid_need = s->need[op->dst],
+                                   .period_in = vl_nn_period(op->cols),
+                                   .period_out = vl_nn_period(op->rows)};
         vl_lintrans_prices prices = vl_nn_prices(s->r, op->level);
         vl_lintrans_cost cost;
         VL_TRY(vl_lintrans_plan_best(&shape, &prices, &now->plans[i], &cost));
@@ -148,7 +154,8 @@ static void search_exponents(search *s, const uint32_t *free, uint32_t count, ui
         uint32_t all = 1;
         for (uint32_t k = 0; k < count; k++) all *= most + 1;
         for (uint32_t t = 0; t < all; t++) {
-            for (uint32_t k = 0, left = t; k < count; k++, left /= most + 1) s->exponent[free[k]] = (uint8_t)(left % (most + 1));
+            for (uint32_t k = 0, left = t; k < count; k++, left /= most + 1)
+                s->exponent[free[k]] = (uint8_t)(left % (most + 1));
             double cost = evaluate(s);
             if (cost < *best) {
                 *best = cost;
@@ -176,8 +183,8 @@ velum_status vl_nn_pack(vl_nn_heap *h, const vl_nn_plan *p, const vl_nn_ring *r,
     VL_TRY(take_packing(h, p, lanes, &s.now));
     if (!p->packed) return pack_spread(&s, out);
     for (uint32_t v = 0; v < p->value_count; v++)
-        VL_FAIL_IF(vl_nn_period(p->values[v].dim) > s.positions, VELUM_E_LIMIT, "%u features of %u requests in %u slots",
-                   p->values[v].dim, lanes, slots);
+        VL_FAIL_IF(vl_nn_period(p->values[v].dim) > s.positions, VELUM_E_LIMIT,
+                   "%u features of %u requests in %u slots", p->values[v].dim, lanes, slots);
     uint8_t *best_exponent;
     VL_NN_TAKE(h, s.need, p->value_count);
     VL_NN_TAKE(h, s.exponent, p->op_count);

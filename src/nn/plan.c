@@ -33,7 +33,8 @@ static velum_status add_term(build *b, const vl_nn_form *f, uint32_t t, uint32_t
     double *weights;
     vl_nn_form *part;
     VL_NN_TAKE(b->l->heap, weights, (size_t)f->n * cols);
-    vl_nn_op op = {.kind = VL_OP_LINTRANS, .src = {b->value_of[term->base]}, .rows = f->n, .cols = cols, .weights = weights};
+    vl_nn_op op = {
+        .kind = VL_OP_LINTRANS, .src = {b->value_of[term->base]}, .rows = f->n, .cols = cols, .weights = weights};
     op.label = f->label[0] ? f->label : b->l->base[term->base].label;
     for (uint32_t i = 0; i < f->n; i++) {
         double sum = 0;
@@ -96,7 +97,8 @@ static velum_status build_ops(build *b) {
         VL_TRY(add_op(b, op));
     }
     VL_TRY(explicit_value(b, l->output, &b->p->output));
-    VL_FAIL_IF(b->p->output == 0 && !b->p->packed, VELUM_E_UNSUPPORTED, "model: nothing is computed on encrypted values");
+    VL_FAIL_IF(b->p->output == 0 && !b->p->packed, VELUM_E_UNSUPPORTED,
+               "model: nothing is computed on encrypted values");
     if (!b->p->packed) return VELUM_OK;
     vl_nn_op mask = {.kind = VL_OP_MASK, .label = "outputs", .src = {b->p->output}};
     VL_TRY(add_value(b, l->output->n, VL_NN_NONE, l->output, &mask.dst));
@@ -132,16 +134,22 @@ static velum_status bounds_from_ranges(const build *b) {
         VL_NN_TAKE(b->l->heap, hi, value->dim);
         if (value->form) {
             vl_nn_form_range(b->l, value->form, lo, hi);
-            value->bound = largest(lo, hi, value->dim);
         } else if (value->base > 0) {
-            value->bound = largest(b->l->base[value->base].lo, b->l->base[value->base].hi, value->dim);
+            memcpy(lo, b->l->base[value->base].lo, value->dim * sizeof *lo);
+            memcpy(hi, b->l->base[value->base].hi, value->dim * sizeof *hi);
         } else {
             const vl_nn_prologue *p = &b->l->prologue;
             for (uint32_t g = 0; g < p->group_count; g++) {
-                const vl_nn_step *s = &p->steps[p->groups[g].step];
-                value->bound = fmax(value->bound, p->groups[g].depth ? 1 : largest(&s->lo, &s->hi, 1));
+                const vl_nn_group *group = &p->groups[g];
+                for (uint32_t k = 0; k < group->depth; k++) hi[group->first + k] = 1;
+                if (group->depth) continue;
+                lo[group->first] = p->steps[group->step].lo;
+                hi[group->first] = p->steps[group->step].hi;
             }
         }
+        for (uint32_t i = 0; i < value->dim; i++) hi[i] = fmax(fabs(lo[i]), fabs(hi[i]));
+        value->most = hi;
+        value->bound = largest(hi, hi, value->dim);
     }
     return VELUM_OK;
 }
@@ -154,7 +162,8 @@ static velum_status bounds_from_rows(const build *b, const double *features, uin
     VL_NN_TAKE(l->heap, output, l->output->n);
     VL_NN_TAKE(l->heap, seen, b->p->value_count);
     for (uint32_t i = 0; i < l->base_count; i++) VL_NN_TAKE(l->heap, value[i], l->base[i].n);
-    for (uint32_t v = 0; v < b->p->value_count; v++) widest = b->p->values[v].dim > widest ? b->p->values[v].dim : widest;
+    for (uint32_t v = 0; v < b->p->value_count; v++)
+        widest = b->p->values[v].dim > widest ? b->p->values[v].dim : widest;
     VL_NN_TAKE(l->heap, y, widest);
     for (uint64_t r = 0; r < rows; r++) {
         VL_TRY(vl_nn_form_run(l, features + r * l->prologue.columns, value, output));
@@ -167,7 +176,8 @@ static velum_status bounds_from_rows(const build *b, const double *features, uin
     }
     for (uint32_t v = 0; v < b->p->value_count; v++) {
         vl_nn_value *at = &b->p->values[v];
-        double margin = at->base != VL_NN_NONE && at->base > 0 ? CALIBRATION_MARGIN * CALIBRATION_MARGIN : CALIBRATION_MARGIN;
+        double margin =
+            at->base != VL_NN_NONE && at->base > 0 ? CALIBRATION_MARGIN * CALIBRATION_MARGIN : CALIBRATION_MARGIN;
         at->bound = fmin(at->bound, margin * seen[v] + 0x1p-10);
     }
     return VELUM_OK;
@@ -188,7 +198,8 @@ velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibrat
     VL_NN_TAKE(l->heap, p.ops, b.op_room);
     VL_TRY(build_ops(&b));
     set_levels(&p);
-    VL_FAIL_IF(p.depth > VL_MAX_LIMBS - 1, VELUM_E_LIMIT, "model: %u levels deep; nothing that deep works yet", p.depth - 1);
+    VL_FAIL_IF(p.depth > VL_MAX_LIMBS - 1, VELUM_E_LIMIT, "model: %u levels deep; nothing that deep works yet",
+               p.depth - 1);
     VL_TRY(bounds_from_ranges(&b));
     if (calibration) VL_TRY(bounds_from_rows(&b, calibration, rows));
     for (uint32_t v = 0; v < p.value_count; v++) {

@@ -12,6 +12,7 @@ typedef struct vl_nn_value {
     uint32_t dim;
     uint16_t level;
     double bound;
+    double *most;           // by element: its largest size
     uint32_t base;          // its base, or VL_NN_NONE:
     const vl_nn_form *form; // what it holds
 } vl_nn_value;
@@ -56,7 +57,7 @@ typedef struct vl_nn_packing {
     vl_lintrans_plan *plans; // by operation
     double *seconds;         // by operation
     double total;
-    uint64_t memory;         // ciphertexts and weights, roughly
+    uint64_t memory; // ciphertexts and weights, roughly
 } vl_nn_packing;
 // The cheapest split and spread of copies for every linear map. VELUM_E_LIMIT if it does not fit the slots.
 velum_status vl_nn_pack(vl_nn_heap *h, const vl_nn_plan *p, const vl_nn_ring *r, uint32_t lanes, vl_nn_packing *out);
@@ -68,6 +69,7 @@ typedef struct vl_nn_choice {
     vl_nn_ring ring;
     uint32_t scale_bits, base_bits, special_bits;
     vl_nn_packing packing;
+    double error; // declared bound
     double score; // seconds for the batch, or for a request if no batch is given
     uint64_t query_bytes;
 } vl_nn_choice;
@@ -77,7 +79,8 @@ typedef struct vl_nn_goal {
     uint32_t security;
 } vl_nn_goal;
 // Adds the best choice for this plan to what was found so far: *best is replaced if it is better, and its old content
-// then is *second. `found` counts. VELUM_E_LIMIT if nothing fits at all and found is 0 at the end (see vl_nn_no_choice).
+// then is *second. `found` counts. VELUM_E_LIMIT if nothing fits at all and found is 0 at the end (see
+// vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
 velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal);
@@ -85,6 +88,6 @@ velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const 
 // ---- emission (emit.c), error bound (error.c) ----
 velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c, const velum_compile_options *opt,
                         vl_program *out);
-double vl_nn_error_bound(const vl_nn_choice *c, const vl_program *p);
+velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out);
 
 #endif

@@ -49,7 +49,8 @@ static velum_status init_input(vl_nn_heap *h, const vl_nn_graph *g, const char *
         double *v;
         uint32_t count;
         VL_TRY(parse_numbers(h, name, range, &v, &count));
-        VL_FAIL_IF(count != 2 || v[0] > v[1], VELUM_E_FORMAT, "model: velum.range of input '%.120s' is '%.40s'", name, range);
+        VL_FAIL_IF(count != 2 || v[0] > v[1], VELUM_E_FORMAT, "model: velum.range of input '%.120s' is '%.40s'", name,
+                   range);
         in->lo = v[0];
         in->hi = v[1];
     }
@@ -72,8 +73,8 @@ velum_status vl_nn_prologue_init(vl_nn_heap *h, const vl_nn_graph *g, vl_nn_prol
     *p = (vl_nn_prologue){.heap = h};
     uint64_t total = 0;
     for (uint32_t i = 0; i < g->input_count; i++) total += g->inputs[i].shape.count;
-    VL_FAIL_IF(total > VL_MAX_INPUTS, VELUM_E_LIMIT, "model: %llu input numbers, the limit is %d", (unsigned long long)total,
-               VL_MAX_INPUTS);
+    VL_FAIL_IF(total > VL_MAX_INPUTS, VELUM_E_LIMIT, "model: %llu input numbers, the limit is %d",
+               (unsigned long long)total, VL_MAX_INPUTS);
     VL_NN_TAKE(h, p->inputs, total);
     VL_NN_TAKE(h, p->integer, total);
     for (uint32_t i = 0; i < g->input_count; i++)
@@ -151,7 +152,8 @@ static velum_status add_step(vl_nn_prologue *p, vl_nn_step n, uint32_t *out) {
             *out = i;
             return VELUM_OK;
         }
-    VL_FAIL_IF(p->step_count == VL_MAX_STEPS, VELUM_E_LIMIT, "model: more than %d numbers before encryption", VL_MAX_STEPS);
+    VL_FAIL_IF(p->step_count == VL_MAX_STEPS, VELUM_E_LIMIT, "model: more than %d numbers before encryption",
+               VL_MAX_STEPS);
     if (p->step_count == p->step_room) {
         vl_nn_step *more;
         VL_NN_TAKE(p->heap, more, 2 * p->step_room + 64);
@@ -184,7 +186,8 @@ velum_status vl_nn_step_affine(vl_nn_prologue *p, uint32_t src, double a, double
         a *= s->s.a;
         src = s->s.src;
     }
-    return add_step(p, (vl_nn_step){.s = {.kind = VL_STEP_AFFINE, .src = src, .a = a, .b = b}, .integer = integer}, out);
+    return add_step(p, (vl_nn_step){.s = {.kind = VL_STEP_AFFINE, .src = src, .a = a, .b = b}, .integer = integer},
+                    out);
 }
 
 velum_status vl_nn_step_clip(vl_nn_prologue *p, uint32_t src, double a, double b, uint32_t *out) {
@@ -226,7 +229,8 @@ velum_status vl_nn_step_div(vl_nn_prologue *p, uint32_t src, double a, bool trun
 }
 
 velum_status vl_nn_step_mod(vl_nn_prologue *p, uint32_t src, double a, bool truncates, uint32_t *out) {
-    vl_nn_step n = {.s = {.kind = VL_STEP_MOD, .src = src, .a = a}, .integer = p->steps[src].integer, .whole = truncates};
+    vl_nn_step n = {
+        .s = {.kind = VL_STEP_MOD, .src = src, .a = a}, .integer = p->steps[src].integer, .whole = truncates};
     return add_step(p, n, out);
 }
 
@@ -254,12 +258,10 @@ velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t d
 
 // ---- running and closing ----
 
-// value[step_count] is filled up to the first step that refuses; false if one does. Steps of one input only, if
-// only != VL_NN_NONE: the others are left alone.
-static bool run_steps(const vl_nn_prologue *p, const double *raw, const uint32_t *origin, uint32_t only, double *value,
-                      uint32_t *bad) {
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        if (only != VL_NN_NONE && origin[i] != only) continue;
+// Fills value[] for the listed steps (list NULL: the first `count`); false if one of them refuses.
+static bool run_steps(const vl_nn_prologue *p, const double *raw, const uint32_t *list, uint32_t count, double *value) {
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t i = list ? list[k] : k;
         const vl_step *s = &p->steps[i].s;
         double x = s->kind == VL_STEP_INPUT ? raw[s->src] : value[s->src], y = x;
         bool fine = !p->steps[i].whole || x >= 0;
@@ -275,19 +277,16 @@ static bool run_steps(const vl_nn_prologue *p, const double *raw, const uint32_t
             break;
         default: break;
         }
-        if (!fine || !isfinite(y)) {
-            *bad = i;
-            return false;
-        }
+        if (!fine || !isfinite(y)) return false;
         value[i] = y;
     }
     return true;
 }
 
-static bool indices_fit(const vl_nn_prologue *p, const uint32_t *origin, uint32_t only, const double *value) {
-    for (uint32_t g = 0; g < p->group_count; g++) {
-        const vl_nn_group *group = &p->groups[g];
-        if (group->depth == 0 || (only != VL_NN_NONE && origin[group->step] != only)) continue;
+static bool indices_fit(const vl_nn_prologue *p, const uint32_t *list, uint32_t count, const double *value) {
+    for (uint32_t k = 0; k < count; k++) {
+        const vl_nn_group *group = &p->groups[list ? list[k] : k];
+        if (group->depth == 0) continue;
         double v = value[group->step];
         if (!(v >= 0 && v < group->depth) || v != floor(v)) return false;
     }
@@ -297,8 +296,7 @@ static bool indices_fit(const vl_nn_prologue *p, const uint32_t *origin, uint32_
 velum_status vl_nn_prologue_run(const vl_nn_prologue *p, uint64_t row, const double *raw, double *features) {
     double *value = vl_alloc_array(p->step_count ? p->step_count : 1, sizeof *value);
     VL_FAIL_IF(!value, VELUM_E_NOMEM, "prologue");
-    uint32_t bad;
-    bool fine = run_steps(p, raw, NULL, VL_NN_NONE, value, &bad) && indices_fit(p, NULL, VL_NN_NONE, value);
+    bool fine = run_steps(p, raw, NULL, p->step_count, value) && indices_fit(p, NULL, p->group_count, value);
     for (uint32_t g = 0; fine && g < p->group_count; g++) {
         const vl_nn_group *group = &p->groups[g];
         double *f = features + group->first;
@@ -332,22 +330,30 @@ static bool integer_only(const vl_nn_prologue *p, uint32_t input, const uint32_t
 }
 
 // The integers that every table and division takes, as a list or a range.
-static velum_status derive_values(vl_nn_prologue *p, uint32_t input, const uint32_t *origin, double *value) {
+static velum_status derive_values(vl_nn_prologue *p, uint32_t input, const uint32_t *origin, double *value,
+                                  bool *changed) {
     vl_input *in = &p->inputs[input];
-    double raw[1], *accepted;
-    uint32_t count = 0, bad;
+    double *accepted;
+    uint32_t count = 0, *steps, *groups, step_count = 0, group_count = 0;
+    VL_NN_TAKE(p->heap, steps, p->step_count);
+    VL_NN_TAKE(p->heap, groups, p->group_count);
+    for (uint32_t i = 0; i < p->step_count; i++)
+        if (origin[i] == input) steps[step_count++] = i;
+    for (uint32_t g = 0; g < p->group_count; g++)
+        if (origin[p->groups[g].step] == input) groups[group_count++] = g;
     VL_NN_TAKE(p->heap, accepted, TRY_HIGH - TRY_LOW + 1);
     double *all = vl_alloc_array(p->input_count, sizeof *all);
     VL_FAIL_IF(!all, VELUM_E_NOMEM, "prologue");
-    (void)raw;
     for (int v = TRY_LOW; v <= TRY_HIGH; v++) {
         if (v < in->lo || v > in->hi) continue;
         all[input] = v;
-        if (run_steps(p, all, origin, input, value, &bad) && indices_fit(p, origin, input, value)) accepted[count++] = v;
+        if (run_steps(p, all, steps, step_count, value) && indices_fit(p, groups, group_count, value))
+            accepted[count++] = v;
     }
     vl_free(all);
     VL_FAIL_IF(count == 0, VELUM_E_UNSUPPORTED, "model: no integer is accepted as input '%.120s'", in->name);
     if (accepted[0] <= TRY_LOW) return VELUM_OK; // without a limit below: leave it open
+    *changed = true;
     in->lo = accepted[0];
     if (accepted[count - 1] < TRY_HIGH) in->hi = accepted[count - 1];
     if (count <= LIST_MOST && accepted[count - 1] < TRY_HIGH) {
@@ -357,7 +363,8 @@ static velum_status derive_values(vl_nn_prologue *p, uint32_t input, const uint3
     return VELUM_OK;
 }
 
-velum_status vl_nn_prologue_close(vl_nn_prologue *p) {
+velum_status vl_nn_prologue_close(vl_nn_prologue *p, bool *changed) {
+    *changed = false;
     uint32_t *origin;
     double *value;
     VL_NN_TAKE(p->heap, origin, p->step_count);
@@ -367,7 +374,7 @@ velum_status vl_nn_prologue_close(vl_nn_prologue *p) {
     for (uint32_t i = 0; i < p->input_count; i++) {
         bool constrained;
         if (p->inputs[i].value_count == 0 && integer_only(p, i, origin, &constrained) && constrained)
-            VL_TRY(derive_values(p, i, origin, value));
+            VL_TRY(derive_values(p, i, origin, value, changed));
     }
     for (uint32_t i = 0; i < p->step_count; i++) {
         const vl_step *s = &p->steps[i].s;
@@ -375,9 +382,10 @@ velum_status vl_nn_prologue_close(vl_nn_prologue *p) {
         if (s->kind == VL_STEP_INPUT) continue;
         double lo = p->steps[s->src].lo, hi = p->steps[s->src].hi;
         const char *name = p->inputs[origin[i]].name;
-        VL_FAIL_IF(p->steps[i].whole && lo < 0, VELUM_E_UNSUPPORTED,
-                   "model: an integer division of input '%.120s', which may be negative: give velum.range or velum.values",
-                   name);
+        VL_FAIL_IF(
+            p->steps[i].whole && lo < 0, VELUM_E_UNSUPPORTED,
+            "model: an integer division of input '%.120s', which may be negative: give velum.range or velum.values",
+            name);
         VL_FAIL_IF(s->kind == VL_STEP_TABLE && (hi < 0 || lo > s->table_count - 1.0), VELUM_E_FORMAT,
                    "model: input '%.120s' never fits its table of %u rows", name, s->table_count);
     }
@@ -423,7 +431,8 @@ velum_status vl_nn_prologue_emit(const vl_nn_prologue *p, vl_manifest *m) {
         to->table = NULL;
         if (from->kind != VL_STEP_INPUT) to->src = number[from->src];
         if (!from->table_count) continue;
-        if (!(to->table = vl_alloc_array(from->table_count, sizeof *to->table))) return VL_FAIL(VELUM_E_NOMEM, "manifest");
+        if (!(to->table = vl_alloc_array(from->table_count, sizeof *to->table)))
+            return VL_FAIL(VELUM_E_NOMEM, "manifest");
         memcpy(to->table, from->table, from->table_count * sizeof *to->table);
     }
     m->feature_count = p->group_count;

@@ -7,10 +7,10 @@
 #include "program/manifest.h"
 
 typedef struct vl_nn_step {
-    vl_step s;      // its table lies in the heap
-    double lo, hi;  // range of the result
+    vl_step s;     // its table lies in the heap
+    double lo, hi; // range of the result
     bool integer;
-    bool whole;     // DIV: stands for a division that truncates: only right for a numerator that is not negative
+    bool whole; // DIV: stands for a division that truncates: only right for a numerator that is not negative
 } vl_nn_step;
 
 typedef struct vl_nn_group { // features made from one step: one number, or its one-hot vector
@@ -37,9 +37,10 @@ velum_status vl_nn_step_div(vl_nn_prologue *p, uint32_t src, double a, bool whol
 velum_status vl_nn_step_mod(vl_nn_prologue *p, uint32_t src, double a, bool whole, uint32_t *out);
 // First column of the features for a step.
 velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t depth, uint32_t *first);
-// Finds the accepted values of inputs that have no metadata and only integer uses, then recomputes all ranges, then
-// refuses what is not sound: a truncating division of negative numbers, a table index that cannot be right.
-velum_status vl_nn_prologue_close(vl_nn_prologue *p);
+// Finds the accepted values of inputs that have no metadata and only integer uses (*changed if there are any), then
+// recomputes all ranges of steps, then refuses what is not sound: a truncating division of negative numbers, a table
+// index that cannot be right.
+velum_status vl_nn_prologue_close(vl_nn_prologue *p, bool *changed);
 // In the clear, for one request: features[columns].
 velum_status vl_nn_prologue_run(const vl_nn_prologue *p, uint64_t row, const double *raw, double *features);
 // Into the manifest: inputs, the steps that are used, features. Everything allocated with vl_alloc.

@@ -67,6 +67,30 @@ static void keep_groups(vl_nn_prologue *p, bool *used) {
     p->columns = columns;
 }
 
+// Element numbers, ranges and products of a base after some of its elements have gone.
+static void shrink(vl_nn_base *base, const bool *used) {
+    uint32_t n = 0, kept = 0;
+    vl_nn_products *p = base->products;
+    for (uint32_t i = 0; p && i < p->count; i++) {
+        bool whole = true;
+        for (uint32_t k = 0; k < p->parts; k++) whole = whole && used[p->part[(size_t)i * p->parts + k]];
+        if (!whole) continue;
+        for (uint32_t k = 0; k < p->parts; k++) {
+            uint32_t old = p->part[(size_t)i * p->parts + k], number = 0;
+            for (uint32_t j = 0; j < old; j++) number += used[j];
+            p->part[(size_t)kept * p->parts + k] = number;
+        }
+        p->lo[kept] = p->lo[i];
+        p->hi[kept++] = p->hi[i];
+    }
+    if (p) p->count = kept;
+    for (uint32_t k = 0; base->lo && k < base->n; k++) {
+        if (!used[k]) continue;
+        base->lo[n] = base->lo[k];
+        base->hi[n++] = base->hi[k];
+    }
+}
+
 velum_status vl_nn_prune(vl_nn_lowered *l) {
     bool **used;
     uint32_t *number, *left, kept = 0;
@@ -95,6 +119,7 @@ velum_status vl_nn_prune(vl_nn_lowered *l) {
     VL_TRY(renumber(l, &l->output, used, number, left));
     for (uint32_t b = 0; b < l->base_count; b++) {
         if (b > 0 && !left[b]) continue;
+        shrink(&l->base[b], used[b]);
         l->base[b].n = left[b];
         l->base[number[b]] = l->base[b];
     }

@@ -40,6 +40,7 @@ static velum_status square_of(vl_nn_lowering *w, const vl_nn_node *n, const vl_n
 static velum_status materialise(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, vl_nn_form **out) {
     const vl_nn_form *f = s->root;
     bool complete = false;
+    if (s->born) n = s->born;
     VL_TRY(can_complete(w, s, &complete));
     vl_nn_form *square, *linear;
     if (!complete) {
@@ -69,7 +70,8 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
     if (s->kind == VL_NN_STEPS && !s->root) { // the steps stay: they may be used as integers too
         uint32_t *first;
         VL_NN_TAKE(w->h, first, s->t.count);
-        for (size_t i = 0; i < s->t.count; i++) VL_TRY(vl_nn_prologue_feature(&w->l->prologue, s->step[i], 0, &first[i]));
+        for (size_t i = 0; i < s->t.count; i++)
+            VL_TRY(vl_nn_prologue_feature(&w->l->prologue, s->step[i], 0, &first[i]));
         VL_FAIL_IF(s->t.count > VL_MAX_FEATURES, VELUM_E_LIMIT, "model: %zu features", s->t.count);
         VL_TRY(vl_nn_form_identity(w->h, 0, (uint32_t)s->t.count, &f));
         f->term[0].cols = w->l->prologue.columns;
@@ -89,7 +91,7 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
 
 // ---- products of two values ----
 
-typedef struct rows { // distinct rows of a form
+typedef struct rows {        // distinct rows of a form
     uint32_t *pick, *number; // pick[k]: a row of the form; number[i]: which distinct row i is
     uint32_t count;
 } rows;
@@ -138,12 +140,36 @@ static uint32_t period(uint32_t n) {
     return p;
 }
 
+// What the products of f and g range over, kept with the base of their squares.
+static velum_status keep_ranges(vl_nn_lowering *w, const vl_nn_form *f, const vl_nn_form *g, const rows *r,
+                                uint32_t parts, const double *weight) {
+    vl_nn_base *base = &w->l->base[w->l->base_count - 1];
+    double *range[4];
+    vl_nn_products *made;
+    VL_NN_TAKE(w->h, made, 1);
+    for (uint32_t k = 0; k < 4; k++) VL_NN_TAKE(w->h, range[k], f->n);
+    VL_NN_TAKE(w->h, made->part, (size_t)f->n * parts);
+    vl_nn_form_range(w->l, f, range[0], range[1]);
+    vl_nn_form_range(w->l, g, range[2], range[3]);
+    *made = (vl_nn_products){
+        .count = f->n, .parts = parts, .weight = weight, .part = made->part, .lo = range[0], .hi = range[1]};
+    for (uint32_t i = 0; i < f->n; i++) {
+        vl_nn_range_multiply(range[0][i], range[1][i], range[2][i], range[3][i], &made->lo[i], &made->hi[i]);
+        for (uint32_t k = 0; k < parts; k++) made->part[(size_t)i * parts + k] = r->number[k * f->n + i];
+    }
+    base->products = made;
+    return VELUM_OK;
+}
+
 // The squares of the distinct rows of `all`, combined: result i = sum over k < parts of weight[k] (row k n + i)^2.
-static velum_status combine(vl_nn_lowering *w, const vl_nn_node *node, const vl_nn_form *all, const rows *r, uint32_t n,
-                            uint32_t parts, const double *weight, const vl_nn_form **out) {
+static velum_status combine(vl_nn_lowering *w, const vl_nn_node *node, const vl_nn_form *f, const vl_nn_form *g,
+                            const vl_nn_form *all, const rows *r, uint32_t parts, const double *weight,
+                            const vl_nn_form **out) {
     vl_nn_form *arg, *square, *made;
+    uint32_t n = f->n;
     VL_TRY(vl_nn_form_select(w->h, all, r->pick, r->count, &arg));
     VL_TRY(square_of(w, node, arg, &square));
+    VL_TRY(keep_ranges(w, f, g, r, parts, weight));
     vl_nn_sparse s = {.rows = n, .cols = r->count};
     VL_NN_TAKE(w->h, s.start, (size_t)n + 1);
     VL_NN_TAKE(w->h, s.col, (size_t)n * parts);
@@ -193,5 +219,6 @@ velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *node, const vl_
     VL_TRY(distinct(w->h, all[1], &r[1]));
     bool first = period(r[0].count) <= period(r[1].count);
     VL_TRY(vl_nn_note(w->l, "%s: %u products as %u squares", node->name, n, r[first ? 0 : 1].count));
-    return first ? combine(w, node, all[0], &r[0], n, 3, three, out) : combine(w, node, all[1], &r[1], n, 2, two, out);
+    if (first) return combine(w, node, f, g, all[0], &r[0], 3, three, out);
+    return combine(w, node, f, g, all[1], &r[1], 2, two, out);
 }

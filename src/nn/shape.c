@@ -5,8 +5,8 @@
 #include <string.h>
 
 velum_status vl_nn_axis(const vl_nn_node *n, int64_t axis, uint32_t rank, uint32_t *out) {
-    VL_NN_FAIL_IF(axis < -(int64_t)rank || axis >= (int64_t)rank, n, VELUM_E_FORMAT, "axis %lld of a tensor with %u axes",
-                  (long long)axis, rank);
+    VL_NN_FAIL_IF(axis < -(int64_t)rank || axis >= (int64_t)rank, n, VELUM_E_FORMAT,
+                  "axis %lld of a tensor with %u axes", (long long)axis, rank);
     *out = (uint32_t)(axis < 0 ? axis + rank : axis);
     return VELUM_OK;
 }
@@ -41,7 +41,8 @@ static velum_status set_count(const vl_nn_node *n, vl_nn_tensor *t) {
             return VELUM_OK;
         }
         t->count *= t->dim[i];
-        VL_NN_FAIL_IF(t->count > VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT, "gives more than %zu elements", VL_NN_MAX_ELEMENTS);
+        VL_NN_FAIL_IF(t->count > VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT, "gives more than %zu elements",
+                      VL_NN_MAX_ELEMENTS);
     }
     return VELUM_OK;
 }
@@ -62,7 +63,8 @@ velum_status vl_nn_broadcast(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_ten
         sa *= da;
         sb *= db;
     }
-    bool mixes = (a->batched && (a->rank != t.rank || t.dim[0] != 1)) || (b->batched && (b->rank != t.rank || t.dim[0] != 1));
+    bool mixes =
+        (a->batched && (a->rank != t.rank || t.dim[0] != 1)) || (b->batched && (b->rank != t.rank || t.dim[0] != 1));
     VL_NN_FAIL_IF(mixes, n, VELUM_E_UNSUPPORTED, "the shapes would mix requests: the first axis must stay the batch");
     VL_TRY(set_count(n, &t));
     VL_NN_TAKE(h, out->a, t.count);
@@ -107,8 +109,8 @@ velum_status vl_nn_product_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_te
     VL_NN_FAIL_IF(a->extents || b->extents, n, VELUM_E_UNSUPPORTED, "arithmetic on the batch size");
     if (n->op == VL_NN_Gemm) return gemm(h, n, a, b, out);
     VL_NN_FAIL_IF(a->rank == 0 || b->rank == 0, n, VELUM_E_FORMAT, "takes no scalars");
-    bool mixes = (a->batched && a->rank < 2) || (b->batched && b->rank < 3) ||
-                 (a->batched && b->rank > a->rank) || (b->batched && a->rank > b->rank) || (a->batched && b->batched && a->rank < 3);
+    bool mixes = (a->batched && a->rank < 2) || (b->batched && b->rank < 3) || (a->batched && b->rank > a->rank) ||
+                 (b->batched && a->rank > b->rank) || (a->batched && b->batched && a->rank < 3);
     VL_NN_FAIL_IF(mixes, n, VELUM_E_UNSUPPORTED, "the shapes would mix requests: the first axis must stay the batch");
     bool row = a->rank == 1, column = b->rank == 1;
     uint32_t m = row ? 1 : a->dim[a->rank - 2], inner = a->dim[a->rank - 1];
@@ -148,7 +150,8 @@ velum_status vl_nn_product_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_te
     return VELUM_OK;
 }
 
-velum_status vl_nn_reduction_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *const *in, vl_nn_reduction *out) {
+velum_status vl_nn_reduction_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *const *in,
+                                vl_nn_reduction *out) {
     const vl_nn_tensor *a = in[0];
     VL_NN_FAIL_IF(a->extents, n, VELUM_E_UNSUPPORTED, "arithmetic on the batch size");
     const vl_nn_attr *attr = vl_nn_find_attr(n, "axes");

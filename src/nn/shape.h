@@ -35,8 +35,10 @@ velum_status vl_nn_broadcast(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_ten
                              vl_nn_pair *out);
 velum_status vl_nn_product_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *a, const vl_nn_tensor *b,
                               vl_nn_product *out); // MatMul, Gemm
-velum_status vl_nn_reduction_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *const *in, vl_nn_reduction *out);
-// Gather out of a constant table by computed indices: for each output element the index element and the offset in a row.
+velum_status vl_nn_reduction_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *const *in,
+                                vl_nn_reduction *out);
+// Gather out of a constant table by computed indices: for each output element the index element and the offset in a
+// row.
 velum_status vl_nn_lookup_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *table, const vl_nn_tensor *index,
                              vl_nn_pair *out); // a: index element, b: offset
 // The single axis of Softmax, ArgMax, Concat, ...

@@ -102,11 +102,12 @@ velum_status vl_nn_tensor_load(vl_nn_heap *h, const Onnx__TensorProto *t, const 
     size_t typed = typed_count(type, t), have = typed;
     bool raw = t->has_raw_data && (t->raw_data.len > 0 || typed == 0);
     if (raw) {
-        VL_FAIL_IF(typed > 0 || t->raw_data.len % each != 0, VELUM_E_FORMAT, "model: '%s' has %zu raw bytes and %zu items",
-                   what, t->raw_data.len, typed);
+        VL_FAIL_IF(typed > 0 || t->raw_data.len % each != 0, VELUM_E_FORMAT,
+                   "model: '%s' has %zu raw bytes and %zu items", what, t->raw_data.len, typed);
         have = t->raw_data.len / each;
     }
-    VL_FAIL_IF(have != made.count, VELUM_E_FORMAT, "model: '%s' has %zu elements, its shape %zu", what, have, made.count);
+    VL_FAIL_IF(have != made.count, VELUM_E_FORMAT, "model: '%s' has %zu elements, its shape %zu", what, have,
+               made.count);
     made.integer = type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && type != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE &&
                    type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
     VL_NN_TAKE(h, made.v, made.count);

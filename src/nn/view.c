@@ -47,8 +47,8 @@ static velum_status list_of(const call *c, const char *name, uint32_t k, ints *o
     out->count = (uint32_t)count;
     VL_NN_TAKE(c->h, out->v, count);
     for (size_t i = 0; i < count; i++) {
-        VL_NN_FAIL_IF(t && !(fabs(t->v[i]) <= 0x1p63 * 0.999), c->n, VELUM_E_FORMAT, "input %u holds %g", k, t->v[i]);
-        out->v[i] = t ? (int64_t)t->v[i] : a->ints[i];
+        double v = t ? t->v[i] : 0; // "to the end" is often the largest integer, which as a double is out of range
+        out->v[i] = !t ? a->ints[i] : v >= 0x1p62 ? INT64_MAX / 2 : v <= -0x1p62 ? -INT64_MAX / 2 : (int64_t)v;
     }
     return VELUM_OK;
 }
@@ -58,7 +58,8 @@ static velum_status set_count(const vl_nn_node *n, vl_nn_tensor *t) {
     for (uint32_t i = 0; i < t->rank; i++) {
         VL_NN_FAIL_IF(t->dim[i] == 0, n, VELUM_E_UNSUPPORTED, "gives no elements");
         t->count *= t->dim[i];
-        VL_NN_FAIL_IF(t->count > VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT, "gives more than %zu elements", VL_NN_MAX_ELEMENTS);
+        VL_NN_FAIL_IF(t->count > VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT, "gives more than %zu elements",
+                      VL_NN_MAX_ELEMENTS);
     }
     return VELUM_OK;
 }
@@ -70,7 +71,8 @@ static velum_status fill(const call *c, uint32_t **offset, vl_nn_view *v) {
     for (size_t i = 0; i < v->out.count; i++) {
         size_t left = i;
         uint32_t at = 0;
-        for (uint32_t axis = v->out.rank; axis-- > 0; left /= v->out.dim[axis]) at += offset[axis][left % v->out.dim[axis]];
+        for (uint32_t axis = v->out.rank; axis-- > 0; left /= v->out.dim[axis])
+            at += offset[axis][left % v->out.dim[axis]];
         v->element[i] = at;
     }
     return VELUM_OK;
@@ -129,7 +131,8 @@ static velum_status reshape(const call *c, vl_nn_view *v) {
 static velum_status flatten(const call *c, vl_nn_view *v) {
     const vl_nn_tensor *a = c->in[0];
     int64_t axis = vl_nn_attr_int(c->n, "axis", 1);
-    VL_NN_FAIL_IF(axis < -(int64_t)a->rank || axis > (int64_t)a->rank, c->n, VELUM_E_FORMAT, "axis %lld", (long long)axis);
+    VL_NN_FAIL_IF(axis < -(int64_t)a->rank || axis > (int64_t)a->rank, c->n, VELUM_E_FORMAT, "axis %lld",
+                  (long long)axis);
     uint64_t rows = 1, cols = 1;
     uint32_t cut = (uint32_t)(axis < 0 ? axis + a->rank : axis);
     for (uint32_t i = 0; i < a->rank; i++) *(i < cut ? &rows : &cols) *= a->dim[i];
@@ -163,7 +166,8 @@ static velum_status unsqueeze(const call *c, vl_nn_view *v) {
     const vl_nn_tensor *a = c->in[0];
     ints axes;
     VL_TRY(list_of(c, "axes", 1, &axes));
-    VL_NN_FAIL_IF(axes.count == 0 || a->rank + axes.count > VL_NN_MAX_RANK, c->n, VELUM_E_FORMAT, "%u new axes", axes.count);
+    VL_NN_FAIL_IF(axes.count == 0 || a->rank + axes.count > VL_NN_MAX_RANK, c->n, VELUM_E_FORMAT, "%u new axes",
+                  axes.count);
     uint32_t rank = a->rank + axes.count, next = 0;
     bool fresh[VL_NN_MAX_RANK] = {false};
     for (uint32_t i = 0; i < axes.count; i++) {
@@ -217,14 +221,15 @@ static velum_status split(const call *c, uint32_t output, vl_nn_view *v) {
     VL_NN_FAIL_IF(a->batched && axis == 0, c->n, VELUM_E_UNSUPPORTED, MIXES);
     ints sizes;
     VL_TRY(list_of(c, "split", 1, &sizes));
-    VL_NN_FAIL_IF(sizes.there && sizes.count != c->n->out_count, c->n, VELUM_E_FORMAT, "%u sizes for %u outputs", sizes.count,
-                  c->n->out_count);
+    VL_NN_FAIL_IF(sizes.there && sizes.count != c->n->out_count, c->n, VELUM_E_FORMAT, "%u sizes for %u outputs",
+                  sizes.count, c->n->out_count);
     uint32_t each = (a->dim[axis] + c->n->out_count - 1) / c->n->out_count, size = 0;
     for (uint32_t k = 0; k <= output; k++) {
         first += size;
         int64_t s = sizes.there ? sizes.v[k] : each;
         if (!sizes.there && s > (int64_t)a->dim[axis] - first) s = (int64_t)a->dim[axis] - first;
-        VL_NN_FAIL_IF(s < 1 || s > (int64_t)a->dim[axis] - first, c->n, VELUM_E_FORMAT, "part %u of %lld", k, (long long)s);
+        VL_NN_FAIL_IF(s < 1 || s > (int64_t)a->dim[axis] - first, c->n, VELUM_E_FORMAT, "part %u of %lld", k,
+                      (long long)s);
         size = (uint32_t)s;
     }
     VL_NN_TAKE(c->h, pick, size);
@@ -281,19 +286,18 @@ static velum_status slice(const call *c, vl_nn_view *v) {
 
 static velum_status gather(const call *c, vl_nn_view *v) {
     const vl_nn_tensor *a = c->in[0], *index = c->in[1];
-    uint32_t axis, *offset[VL_NN_MAX_RANK], step[VL_NN_MAX_RANK];
+    uint32_t axis;
     VL_NN_FAIL_IF(!index || !index->v || index->extents, c->n, VELUM_E_UNSUPPORTED,
                   "indices must be constant, or integers from the raw inputs into a constant table");
     VL_TRY(vl_nn_axis(c->n, vl_nn_attr_int(c->n, "axis", 0), a->rank, &axis));
     VL_NN_FAIL_IF(a->batched && axis == 0, c->n, VELUM_E_UNSUPPORTED, MIXES);
     VL_NN_FAIL_IF(a->rank + index->rank - 1 > VL_NN_MAX_RANK, c->n, VELUM_E_LIMIT, "too many axes");
-    steps_of(a, step);
     uint32_t *pick;
     VL_NN_TAKE(c->h, pick, index->count);
     for (size_t i = 0; i < index->count; i++) {
         double k = index->v[i] < 0 ? index->v[i] + a->dim[axis] : index->v[i];
-        VL_NN_FAIL_IF(!(k >= 0 && k < a->dim[axis]) || k != floor(k), c->n, VELUM_E_FORMAT, "index %g into an extent of %u",
-                      index->v[i], a->dim[axis]);
+        VL_NN_FAIL_IF(!(k >= 0 && k < a->dim[axis]) || k != floor(k), c->n, VELUM_E_FORMAT,
+                      "index %g into an extent of %u", index->v[i], a->dim[axis]);
         pick[i] = (uint32_t)k;
     }
     // Seen with the indices as one axis, then given their shape.
@@ -306,7 +310,6 @@ static velum_status gather(const call *c, vl_nn_view *v) {
         for (uint32_t k = 0; k < index->rank; k++) shape.dim[shape.rank++] = index->dim[k];
     }
     v->out.rank = a->rank;
-    (void)offset;
     VL_NN_FAIL_IF(index->count == 0, c->n, VELUM_E_UNSUPPORTED, "gives no elements");
     VL_TRY(along(c, a, axis, pick, (uint32_t)index->count, v));
     v->out = shape;
@@ -369,8 +372,8 @@ static velum_status expand(const call *c, vl_nn_view *v) {
     vl_nn_tensor shape = {.rank = want.count, .count = 1};
     for (uint32_t i = 0; i < want.count; i++) {
         bool batch = i == 0 && a->batched && want.count == a->rank;
-        VL_NN_FAIL_IF(want.v[i] < (batch ? -1 : 1) || want.v[i] > (int64_t)VL_NN_MAX_ELEMENTS, c->n, VELUM_E_UNSUPPORTED,
-                      "extent %lld", (long long)want.v[i]);
+        VL_NN_FAIL_IF(want.v[i] < (batch ? -1 : 1) || want.v[i] > (int64_t)VL_NN_MAX_ELEMENTS, c->n,
+                      VELUM_E_UNSUPPORTED, "extent %lld", (long long)want.v[i]);
         shape.dim[i] = batch ? 1 : (uint32_t)want.v[i];
     }
     vl_nn_pair pair;
@@ -396,7 +399,9 @@ velum_status vl_nn_view_of(vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n, c
     case VL_NN_Concat: return concat(&c, out);
     case VL_NN_Slice: return slice(&c, out);
     case VL_NN_Split: return split(&c, output, out);
-    case VL_NN_Gather: VL_NN_FAIL_IF(n->in_count != 2, n, VELUM_E_FORMAT, "%u inputs", n->in_count); return gather(&c, out);
+    case VL_NN_Gather:
+        VL_NN_FAIL_IF(n->in_count != 2, n, VELUM_E_FORMAT, "%u inputs", n->in_count);
+        return gather(&c, out);
     case VL_NN_Expand: return expand(&c, out);
     case VL_NN_Cast: VL_TRY(vl_nn_cast_to_integer(n, &out->out.integer)); return same(&c, out);
     case VL_NN_Dropout: VL_NN_FAIL_IF(output != 0, n, VELUM_E_UNSUPPORTED, "its mask is used"); return same(&c, out);

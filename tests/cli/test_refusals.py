@@ -55,6 +55,7 @@ class Tables(Case):
         self.refuse(csv_text().replace("31", '"31"x', 1), "after a closing quote")
         self.refuse(csv_text() + "1" * 5000, "4096")
         self.refuse(csv_text().encode() + b"\0", "zero byte")
+        self.refuse(csv_text().replace("31", '"31"\0', 1), "after a closing quote")
         self.refuse(bytes(range(256)) * 40)
         self.refuse(",".join("c%d" % i for i in range(70000)), "65536")
 

@@ -248,6 +248,12 @@ static void damage_is_refused(void **state) {
         build_reseal(copy, size);
         refuse_file(copy, size);
     }
+    // bytes left over, with a digest that fits
+    uint8_t *longer = calloc(1, file.size + 1);
+    memcpy(longer, file.data, file.size);
+    build_reseal(longer, file.size + 1);
+    refuse_file(longer, file.size + 1);
+    free(longer);
     free(copy);
     velum_buffer_free(&file);
 }

@@ -77,6 +77,7 @@ static vl_key_request *key_of(vl_program *p, bool rotation) {
     X(plan_rows, NETWORK, p->ops[0].plan.shape.rows = 7, "first/Gemm': plan and layouts disagree")                     \
     X(plan_cols, NETWORK, p->ops[0].plan.shape.cols = 4, "first/Gemm': plan and layouts disagree")                     \
     X(claims_more_valid, NETWORK, p->values[3].layout.valid = p->ops[2].plan.valid_out + 1, "last/Gemm': plan")        \
+    X(plan_reads_invalid, NETWORK, (p->values[1].layout.valid = 8, p->values[2].layout.valid = 8), "last/Gemm': plan") \
     X(bound_overflows, NETWORK, p->values[4].bound = 0x1p12, "value 4 of up to 4096 at scale")                         \
     X(bound_nan, NETWORK, p->values[1].bound = NAN, "value 1 has bound")                                               \
     X(bound_negative, NETWORK, p->values[1].bound = -1, "value 1 has bound")                                           \
