@@ -54,17 +54,26 @@ uint32_t vl_read_count(vl_reader *r, uint32_t limit, size_t each) {
     return r->bad ? 0 : count;
 }
 
+bool vl_text_is_plain(const char *s) {
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f) return false;
+    return true;
+}
+
 char *vl_read_string(vl_reader *r, size_t limit) {
     size_t n = vl_read_u16(r);
     if (n > limit) r->bad = true;
     const uint8_t *p = vl_read_view(r, n);
     char *s = p && !memchr(p, 0, n) ? vl_alloc_raw(n + 1) : NULL;
-    if (!s) {
+    if (s) {
+        memcpy(s, p, n);
+        s[n] = 0;
+    }
+    if (!s || !vl_text_is_plain(s)) {
+        vl_free(s);
         r->bad = true;
         return NULL;
     }
-    memcpy(s, p, n);
-    s[n] = 0;
     return s;
 }
 

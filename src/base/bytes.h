@@ -27,7 +27,9 @@ void vl_read_bytes(vl_reader *r, void *out, size_t n);
 const uint8_t *vl_read_view(vl_reader *r, size_t n);
 // A count that must be at most `limit`, and for which `each` bytes an item must still be there: else bad and 0.
 uint32_t vl_read_count(vl_reader *r, uint32_t limit, size_t each);
-// u16 length + bytes, no NUL inside, at most limit bytes; allocated with vl_alloc; NULL if bad.
+// Whether a text can be shown on a terminal as it is: no control characters.
+bool vl_text_is_plain(const char *s);
+// u16 length + bytes, plain text of at most limit bytes; allocated with vl_alloc; NULL if bad.
 char *vl_read_string(vl_reader *r, size_t limit);
 static inline size_t vl_reader_left(const vl_reader *r) { return r->bad ? 0 : r->size - r->at; }
 

@@ -9,7 +9,11 @@
 __attribute__((format(printf, 2, 3))) velum_status vl_status_fail(velum_status code, const char *format, ...);
 
 // The code itself is the value, so that the compiler knows a failure from VELUM_OK.
-#define VL_FAIL(code, ...) __extension__({ vl_status_fail((code), __VA_ARGS__); (velum_status)(code); })
+#define VL_FAIL(code, ...)                                                                                             \
+    __extension__({                                                                                                    \
+        vl_status_fail((code), __VA_ARGS__);                                                                           \
+        (velum_status)(code);                                                                                          \
+    })
 #define VL_FAIL_IF(cond, code, ...)                                                                                    \
     do {                                                                                                               \
         if (cond) return VL_FAIL((code), __VA_ARGS__);                                                                 \

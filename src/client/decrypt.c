@@ -91,7 +91,8 @@ static velum_status decrypt_all(job *j, const vl_client_secret *s, vl_reader *r,
             memcpy(t->values + (first + k) * columns, row + (size_t)k * dim, columns * sizeof *row);
         }
     }
-    if (status == VELUM_OK && (r->bad || vl_reader_left(r) != 0)) status = VL_FAIL(VELUM_E_FORMAT, "answer: wrong size");
+    if (status == VELUM_OK && (r->bad || vl_reader_left(r) != 0))
+        status = VL_FAIL(VELUM_E_FORMAT, "answer: wrong size");
     vl_free(row);
     return status;
 }

@@ -13,7 +13,8 @@ velum_status vl_layout_check(const vl_layout *l) {
     if (l->cts == 1 && !(l->dim == 1 && l->lanes == l->slots)) {
         VL_FAIL_IF(l->dim > l->period, VELUM_E_FORMAT, "layout: %u features in a period of %u", l->dim, l->period);
         VL_FAIL_IF(l->valid < l->period || l->valid > l->slots / l->lanes, VELUM_E_FORMAT,
-                   "layout: %u valid positions, period %u, %u slots of %u lanes", l->valid, l->period, l->slots, l->lanes);
+                   "layout: %u valid positions, period %u, %u slots of %u lanes", l->valid, l->period, l->slots,
+                   l->lanes);
     } else {
         VL_FAIL_IF(l->cts != l->dim || l->period != 1 || l->lanes != l->slots || l->valid != 1, VELUM_E_FORMAT,
                    "layout: %u ciphertexts for %u features", l->cts, l->dim);

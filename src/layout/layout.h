@@ -2,7 +2,8 @@
 // How tensors lie in slots: pure index maps, no cryptography. Client and compiler share them.
 //
 // A value is `dim` features for each of up to `lanes` requests, in `cts` ciphertexts of `slots` slots each.
-//   packed    (cts = 1): feature f of request r at slots (c * period + f) * lanes + r, for every copy c that fits `valid`
+//   packed    (cts = 1): feature f of request r at slots (c * period + f) * lanes + r, for every copy c that fits
+//   `valid`
 //                        feature positions; period is a power of two >= dim.
 //   spread    (cts = dim, period = 1): ciphertext f holds feature f; slot r is request r; lanes = slots.
 #ifndef VELUM_LAYOUT_LAYOUT_H

@@ -121,10 +121,15 @@ int64_t vl_nn_attr_int(const vl_nn_node *n, const char *name, int64_t otherwise)
 double vl_nn_attr_float(const vl_nn_node *n, const char *name, double otherwise);
 const char *vl_nn_find_meta(const vl_nn_graph *g, const char *prefix, const char *name); // value of prefix + name
 
-#define VL_NN_FAIL(node, code, ...) vl_nn_fail_at((node), (code), __VA_ARGS__)
+// Like VL_FAIL: the code itself is the value.
+#define VL_NN_FAIL(node, code, ...)                                                                                    \
+    __extension__({                                                                                                    \
+        vl_nn_fail_at((node), (code), __VA_ARGS__);                                                                    \
+        (velum_status)(code);                                                                                          \
+    })
 #define VL_NN_FAIL_IF(cond, node, code, ...)                                                                           \
     do {                                                                                                               \
-        if (cond) return vl_nn_fail_at((node), (code), __VA_ARGS__);                                                   \
+        if (cond) return VL_NN_FAIL(node, code, __VA_ARGS__);                                                          \
     } while (0)
 // "node 'x' (Op): ..."
 __attribute__((format(printf, 3, 4))) velum_status vl_nn_fail_at(const vl_nn_node *n, velum_status code,

@@ -20,8 +20,8 @@ static void explain_parameters(const vl_params_literal *p, vl_writer *w) {
     for (uint32_t i = 0; i < p->q_count; i++) q += log2((double)p->q[i]);
     for (uint32_t i = 0; i < p->p_count; i++) special += log2((double)p->p[i]);
     uint32_t bits = vl_security_of(p->log_n, p->secret_weight, q + special);
-    say(w, "ring       N = 2^%u, %u limbs (base %.0f bits, scale 2^%.0f), %u special, %u limbs a digit\n", p->log_n, p->q_count,
-        log2((double)p->q[0]), log2(p->scale), p->p_count, p->digit_limbs);
+    say(w, "ring       N = 2^%u, %u limbs (base %.0f bits, scale 2^%.0f), %u special, %u limbs a digit\n", p->log_n,
+        p->q_count, log2((double)p->q[0]), log2(p->scale), p->p_count, p->digit_limbs);
     say(w, "security   %u bits: log QP %.1f of at most %.0f, uniform ternary secret\n", bits, q + special,
         vl_security_max_log_qp(p->log_n, p->secret_weight, bits ? bits : 128));
 }
@@ -42,8 +42,8 @@ static void explain_inputs(const vl_manifest *m, vl_writer *w) {
 static const char *packing(const vl_op *op, char *buf, size_t size) {
     const vl_lintrans_plan *p = &op->plan;
     if (op->kind == VL_OP_LINTRANS)
-        snprintf(buf, size, "%ux%u: %u copies, %u giant, %u baby, %u folds", op->rows, op->cols, p->copies, p->giants, p->babies,
-                 p->folds);
+        snprintf(buf, size, "%ux%u: %u copies, %u giant, %u baby, %u folds", op->rows, op->cols, p->copies, p->giants,
+                 p->babies, p->folds);
     else if (op->kind == VL_OP_MIX)
         snprintf(buf, size, "%ux%u: one ciphertext a feature", op->rows, op->cols);
     else if (op->kind == VL_OP_POLY)
@@ -61,8 +61,8 @@ static void explain_ops(const vl_program *p, vl_key_request *keys, vl_writer *w)
         char buf[96];
         uint32_t n = vl_program_op_keys(&p->manifest.params, p, op, keys, VL_MAX_KEYS);
         n *= op->kind == VL_OP_LINTRANS ? 1 : p->values[op->dst].layout.cts;
-        say(w, "%3u %-28.28s %-16s %3u>%-2u %9u %7.2f ms  %s\n", i, op->name ? op->name : "", vl_op_text(op->kind), op->level,
-            p->values[op->dst].level, n, op->seconds * 1e3, packing(op, buf, sizeof buf));
+        say(w, "%3u %-28.28s %-16s %3u>%-2u %9u %7.2f ms  %s\n", i, op->name ? op->name : "", vl_op_text(op->kind),
+            op->level, p->values[op->dst].level, n, op->seconds * 1e3, packing(op, buf, sizeof buf));
         total += op->seconds;
     }
     say(w, "    %-28s %-16s %6s %9s %7.2f ms  one thread, one group of %u requests\n", "total", "", "", "", total * 1e3,

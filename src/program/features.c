@@ -31,8 +31,10 @@ velum_status vl_manifest_features(const vl_manifest *m, const velum_table *in, d
         status = vl_manifest_prologue(m, r + 1, raw, features + r * m->in.dim);
     }
     vl_free(column);
+    if (raw) vl_secure_zero(raw, m->input_count * sizeof *raw);
     vl_free(raw);
     if (status != VELUM_OK) {
+        if (features) vl_secure_zero(features, in->rows * m->in.dim * sizeof *features);
         vl_free(features);
         return status;
     }

@@ -28,9 +28,7 @@ uint32_t vl_manifest_dim(const vl_manifest *m) {
     return dim > UINT32_MAX ? UINT32_MAX : (uint32_t)dim;
 }
 
-uint32_t vl_manifest_columns(const vl_manifest *m) {
-    return m->epilogue == VL_EPILOGUE_ARGMAX ? 1 : m->output_count;
-}
+uint32_t vl_manifest_columns(const vl_manifest *m) { return m->epilogue == VL_EPILOGUE_ARGMAX ? 1 : m->output_count; }
 
 // ---- prologue and epilogue ----
 
@@ -38,8 +36,8 @@ static velum_status check_input(const vl_input *in, uint64_t row, double v) {
     unsigned long long r = (unsigned long long)row;
     VL_FAIL_IF(isnan(v), VELUM_E_VALUE, "row %llu: field '%s' is missing or not a number", r, in->name);
     VL_FAIL_IF(!isfinite(v), VELUM_E_VALUE, "row %llu: field '%s' is not finite", r, in->name);
-    VL_FAIL_IF(v < in->lo || v > in->hi, VELUM_E_VALUE, "row %llu: field '%s' is %.9g, outside %.9g to %.9g", r, in->name,
-               v, in->lo, in->hi);
+    VL_FAIL_IF(v < in->lo || v > in->hi, VELUM_E_VALUE, "row %llu: field '%s' is %.9g, outside %.9g to %.9g", r,
+               in->name, v, in->lo, in->hi);
     if (in->value_count == 0) return VELUM_OK;
     for (uint32_t i = 0; i < in->value_count; i++)
         if (in->values[i] == v) return VELUM_OK;
@@ -233,8 +231,8 @@ static velum_status load_steps(vl_reader *r, vl_manifest *m) {
         vl_feature *f = &m->features[i];
         f->step = vl_read_u32(r);
         f->depth = vl_read_u32(r);
-        VL_FAIL_IF(f->step >= m->step_count || f->depth > VL_MAX_FEATURES, VELUM_E_FORMAT, "feature %u: step %u, depth %u",
-                   i, f->step, f->depth);
+        VL_FAIL_IF(f->step >= m->step_count || f->depth > VL_MAX_FEATURES, VELUM_E_FORMAT,
+                   "feature %u: step %u, depth %u", i, f->step, f->depth);
     }
     return VELUM_OK;
 }
@@ -270,8 +268,7 @@ static velum_status load_manifest(vl_reader *r, vl_manifest *m) {
     m->metric = vl_read_string(r, VL_MAX_NAME);
     VL_FAIL_IF(!m->model || !m->metric, VELUM_E_FORMAT, "manifest: bad name");
     VL_TRY(vl_params_load(r, &m->params));
-    VL_FAIL_IF(m->params.log_n < 4 || m->params.log_n > 17, VELUM_E_FORMAT, "manifest: ring of 2^%u",
-               m->params.log_n);
+    VL_FAIL_IF(m->params.log_n < 4 || m->params.log_n > 17, VELUM_E_FORMAT, "manifest: ring of 2^%u", m->params.log_n);
     VL_TRY(load_inputs(r, m));
     VL_TRY(load_steps(r, m));
     VL_TRY(vl_layout_load(r, &m->in));
@@ -309,7 +306,8 @@ velum_status vl_manifest_load(vl_reader *r, vl_manifest *out) {
     return VELUM_OK;
 }
 
-velum_status vl_client_half_load(const void *data, size_t size, vl_manifest *m, uint8_t program_digest[VL_DIGEST_BYTES]) {
+velum_status vl_client_half_load(const void *data, size_t size, vl_manifest *m,
+                                 uint8_t program_digest[VL_DIGEST_BYTES]) {
     vl_reader r;
     vl_manifest loaded = {0};
     uint8_t digest[VL_DIGEST_BYTES];

@@ -24,13 +24,13 @@ typedef struct vl_input {
 
 // The prologue: a list of steps, each one number a request, from the raw inputs. Step i may use steps before it only.
 typedef enum vl_step_kind {
-    VL_STEP_INPUT, // raw input number `src`
+    VL_STEP_INPUT,  // raw input number `src`
     VL_STEP_AFFINE, // a * x + b
-    VL_STEP_CLIP,  // min(max(x, a), b)
-    VL_STEP_TRUNC, // toward zero (Cast to an integer)
-    VL_STEP_TABLE, // table[x]; x an integer in [0, table_count), else the row is refused
-    VL_STEP_DIV,   // floor(x / a), a > 0 (integers)
-    VL_STEP_MOD,   // x - a floor(x / a), a > 0 (integers)
+    VL_STEP_CLIP,   // min(max(x, a), b)
+    VL_STEP_TRUNC,  // toward zero (Cast to an integer)
+    VL_STEP_TABLE,  // table[x]; x an integer in [0, table_count), else the row is refused
+    VL_STEP_DIV,    // floor(x / a), a > 0 (integers)
+    VL_STEP_MOD,    // x - a floor(x / a), a > 0 (integers)
     VL_STEP_KINDS
 } vl_step_kind;
 typedef struct vl_step {
@@ -47,35 +47,42 @@ typedef struct vl_feature {
     uint32_t step, depth;
 } vl_feature;
 
-typedef enum vl_epilogue { VL_EPILOGUE_NONE, VL_EPILOGUE_SIGMOID, VL_EPILOGUE_SOFTMAX, VL_EPILOGUE_ARGMAX, VL_EPILOGUES } vl_epilogue;
+typedef enum vl_epilogue {
+    VL_EPILOGUE_NONE,
+    VL_EPILOGUE_SIGMOID,
+    VL_EPILOGUE_SOFTMAX,
+    VL_EPILOGUE_ARGMAX,
+    VL_EPILOGUES
+} vl_epilogue;
 
 typedef struct vl_manifest {
-    char *model;                   // a name for people
-    char *metric;                  // "auc", "accuracy" or ""
+    char *model;  // a name for people
+    char *metric; // "auc", "accuracy" or ""
     vl_params_literal params;
     uint32_t input_count, step_count, feature_count, output_count, key_count;
     vl_input *inputs;
     vl_step *steps;
     vl_feature *features;
-    vl_layout in;                  // of the encrypted input; in.dim = total features
+    vl_layout in; // of the encrypted input; in.dim = total features
     uint16_t in_level;
     double in_scale;
-    vl_layout out;                 // of the answer; out.dim = output_count
+    vl_layout out; // of the answer; out.dim = output_count
     uint16_t out_level;
     double out_scale;
-    char **outputs;                // names of the output columns
+    char **outputs; // names of the output columns
     vl_epilogue epilogue;
-    double error_bound;            // declared bound on |error| of the encrypted output before the epilogue
-    vl_key_request *keys;          // rotation and relinearisation keys, sorted
-    uint16_t zero_nq;              // level of the public encryption key for re-randomising; 0: none
+    double error_bound;   // declared bound on |error| of the encrypted output before the epilogue
+    vl_key_request *keys; // rotation and relinearisation keys, sorted
+    uint16_t zero_nq;     // level of the public encryption key for re-randomising; 0: none
 } vl_manifest;
 
 void vl_manifest_clear(vl_manifest *m);
 void vl_manifest_save(const vl_manifest *m, vl_writer *w);
 velum_status vl_manifest_load(vl_reader *r, vl_manifest *m); // checks every number
 // Opens a client half (frame CLI): the manifest and the digest of its program.
-velum_status vl_client_half_load(const void *data, size_t size, vl_manifest *m, uint8_t program_digest[VL_DIGEST_BYTES]);
-uint32_t vl_manifest_dim(const vl_manifest *m);              // sum over features of max(1, depth)
+velum_status vl_client_half_load(const void *data, size_t size, vl_manifest *m,
+                                 uint8_t program_digest[VL_DIGEST_BYTES]);
+uint32_t vl_manifest_dim(const vl_manifest *m); // sum over features of max(1, depth)
 // Runs the prologue on one request: raw[input_count] -> features[in.dim]. VELUM_E_VALUE naming the row (1-based, as
 // given), the field and its value when it is missing (NaN), not finite, out of range or not an accepted value.
 velum_status vl_manifest_prologue(const vl_manifest *m, uint64_t row, const double *raw, double *features);

@@ -48,9 +48,11 @@ static void save_doubles(vl_writer *w, const double *v, uint32_t n) {
 
 // The numbers of a plan, in the order in which they are saved.
 #define PLAN_FIELDS(X, plan)                                                                                           \
-    X((plan)->shape.rows) X((plan)->shape.cols) X((plan)->shape.slots) X((plan)->shape.lanes)                          \
-    X((plan)->shape.valid_in) X((plan)->shape.valid_need) X((plan)->shape.period_in) X((plan)->shape.period_out)       \
-    X((plan)->babies) X((plan)->giants) X((plan)->copies) X((plan)->folds) X((plan)->spacing) X((plan)->valid_out)
+    X((plan)->shape.rows)                                                                                              \
+    X((plan)->shape.cols)                                                                                              \
+    X((plan)->shape.slots) X((plan)->shape.lanes) X((plan)->shape.valid_in) X((plan)->shape.valid_need)                \
+        X((plan)->shape.period_in) X((plan)->shape.period_out) X((plan)->babies) X((plan)->giants) X((plan)->copies)   \
+            X((plan)->folds) X((plan)->spacing) X((plan)->valid_out)
 
 static void save_op(vl_writer *w, const vl_op *op) {
     vl_write_u8(w, (uint8_t)op->kind);
@@ -112,8 +114,8 @@ velum_status vl_client_half_save(const vl_program *p, vl_writer *w) {
 
 static velum_status load_doubles(vl_reader *r, const char *what, uint64_t expect, bool optional, double **out) {
     uint32_t n = vl_read_count(r, 1u << 28, 8);
-    VL_FAIL_IF(r->bad || (n != expect && !(optional && n == 0)), VELUM_E_FORMAT, "%s: %u numbers, expected %llu", what, n,
-               (unsigned long long)expect);
+    VL_FAIL_IF(r->bad || (n != expect && !(optional && n == 0)), VELUM_E_FORMAT, "%s: %u numbers, expected %llu", what,
+               n, (unsigned long long)expect);
     if (n == 0) return VELUM_OK;
     VL_FAIL_IF(!(*out = vl_alloc_array(n, sizeof **out)), VELUM_E_NOMEM, "%s: %u numbers", what, n);
     for (uint32_t i = 0; i < n; i++) (*out)[i] = vl_read_f64(r);
@@ -134,8 +136,8 @@ static velum_status load_op(vl_reader *r, vl_op *op) {
     op->rows = vl_read_u32(r);
     op->cols = vl_read_u32(r);
     bool linear = kind == VL_OP_LINTRANS || kind == VL_OP_MIX;
-    VL_FAIL_IF(op->rows > VL_MAX_FEATURES || op->cols > VL_MAX_FEATURES || linear != (op->rows && op->cols), VELUM_E_FORMAT,
-               "%s: %u x %u weights", op->name, op->rows, op->cols);
+    VL_FAIL_IF(op->rows > VL_MAX_FEATURES || op->cols > VL_MAX_FEATURES || linear != (op->rows && op->cols),
+               VELUM_E_FORMAT, "%s: %u x %u weights", op->name, op->rows, op->cols);
     if (kind == VL_OP_LINTRANS) {
 #define LOAD(field) field = vl_read_u32(r);
         PLAN_FIELDS(LOAD, &op->plan)

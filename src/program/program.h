@@ -18,28 +18,28 @@ typedef struct vl_value {
 
 // X(name, text, inputs)
 #define VL_OP_LIST(X)                                                                                                  \
-    X(LINTRANS, "linear (packed)", 1) /* y = W x + bias by a vl_lintrans_plan; level - 1 */                             \
-    X(MIX, "linear (spread)", 1)      /* the same on spread layouts, weights as scalars; level - 1 */                   \
-    X(SQUARE, "square", 1)            /* x^2, relinearised and rescaled; level - 1 */                                   \
-    X(MUL, "multiply", 2)             /* x y slot by slot, relinearised and rescaled; level - 1 */                      \
+    X(LINTRANS, "linear (packed)", 1) /* y = W x + bias by a vl_lintrans_plan; level - 1 */                            \
+    X(MIX, "linear (spread)", 1)      /* the same on spread layouts, weights as scalars; level - 1 */                  \
+    X(SQUARE, "square", 1)            /* x^2, relinearised and rescaled; level - 1 */                                  \
+    X(MUL, "multiply", 2)             /* x y slot by slot, relinearised and rescaled; level - 1 */                     \
     X(ADD, "add", 2)                  /* equal scales; lower level of the two */                                       \
-    X(POLY, "polynomial", 1)          /* f(x), slot by slot; level - ceil(log2(d+1)) */                                 \
-    X(MASK, "mask", 1)                /* keeps copy 0 of the declared features and lanes, zeroes every other slot; level - 1 */
+    X(POLY, "polynomial", 1)          /* f(x), slot by slot; level - ceil(log2(d+1)) */                                \
+    X(MASK, "mask", 1) /* keeps copy 0 of the declared features and lanes, zeroes every other slot; level - 1 */
 
 typedef enum vl_op_kind {
 #define X(name, text, inputs) VL_OP_##name,
     VL_OP_LIST(X)
 #undef X
-    VL_OP_KINDS
+        VL_OP_KINDS
 } vl_op_kind;
 const char *vl_op_text(vl_op_kind kind);
 uint32_t vl_op_inputs(vl_op_kind kind);
 
 typedef struct vl_op {
     vl_op_kind kind;
-    char *name;      // the ONNX nodes that it came from, for people: "top.0/Gemm"
+    char *name; // the ONNX nodes that it came from, for people: "top.0/Gemm"
     uint32_t dst, src[2];
-    uint16_t level;  // at which the operation starts: sources at a higher level are dropped to it first
+    uint16_t level;        // at which the operation starts: sources at a higher level are dropped to it first
     double plain_scale;    // LINTRANS, MIX, MASK: scale of the encoded weights
     vl_lintrans_plan plan; // LINTRANS
     uint32_t rows, cols;   // LINTRANS, MIX
@@ -47,7 +47,7 @@ typedef struct vl_op {
     double *bias;          // rows, or NULL
     vl_polynomial poly;    // POLY: coefficients owned through `coeffs`
     double *coeffs;
-    double seconds;        // predicted, one thread
+    double seconds; // predicted, one thread
 } vl_op;
 
 typedef struct vl_program {
@@ -55,16 +55,17 @@ typedef struct vl_program {
     uint32_t value_count, op_count;
     vl_value *values;
     vl_op *ops;
-    uint32_t output;       // a value
-    char *notes;           // the compiler's remarks, one a line: fused nodes, fitted ranges, choices
+    uint32_t output;                 // a value
+    char *notes;                     // the compiler's remarks, one a line: fused nodes, fitted ranges, choices
     uint8_t digest[VL_DIGEST_BYTES]; // identity: set by save and load
 } vl_program;
 
 void vl_program_clear(vl_program *p);
-// Levels decrease as stated, scales follow exactly, layouts fit, every key that is used is listed at a sufficient level,
-// values are defined before use, all numbers finite and in range. Also what load runs. Diagnosis names the operation.
+// Levels decrease as stated, scales follow exactly, layouts fit, every key that is used is listed at a sufficient
+// level, values are defined before use, all numbers finite and in range. Also what load runs. Diagnosis names the
+// operation.
 velum_status vl_program_verify(const vl_program *p);
-velum_status vl_program_save(vl_program *p, vl_writer *w);  // frame PRG; sets digest
+velum_status vl_program_save(vl_program *p, vl_writer *w); // frame PRG; sets digest
 velum_status vl_program_load(const void *data, size_t size, vl_program *p);
 // The client's file: manifest and the program's digest, frame CLI.
 velum_status vl_client_half_save(const vl_program *p, vl_writer *w);
@@ -72,7 +73,8 @@ velum_status vl_client_half_save(const vl_program *p, vl_writer *w);
 // Scale of the result of op i by the exact rules, given its sources' scales (verify compares with values[dst].scale).
 double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op);
 // Keys that one operation uses.
-uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_program *p, const vl_op *op, vl_key_request *out, uint32_t room);
+uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_program *p, const vl_op *op, vl_key_request *out,
+                            uint32_t room);
 
 // A text table for people: parameters, inputs, operations with level, rotations, keys, predicted time, memory.
 velum_status vl_program_explain(const vl_program *p, vl_writer *w);

@@ -12,8 +12,8 @@
 static bool same_scale(double a, double b) { return fabs(a - b) <= ldexp(fabs(b), -40); }
 
 static bool same_layout(const vl_layout *a, const vl_layout *b, bool ignore_valid) {
-    return a->slots == b->slots && a->dim == b->dim && a->period == b->period && a->lanes == b->lanes && a->cts == b->cts &&
-           (ignore_valid || a->valid == b->valid);
+    return a->slots == b->slots && a->dim == b->dim && a->period == b->period && a->lanes == b->lanes &&
+           a->cts == b->cts && (ignore_valid || a->valid == b->valid);
 }
 
 double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op) {
@@ -47,7 +47,8 @@ static velum_status check_numbers(const vl_op *op) {
         VL_FAIL_IF(!isfinite(op->coeffs[i]) || fabs(op->coeffs[i]) > 0x1p40, VELUM_E_FORMAT,
                    "program: '%s': coefficient %u is %g", op->name, i, op->coeffs[i]);
     double lo = op->poly.lo, hi = op->poly.hi; // a monomial basis has no interval
-    VL_FAIL_IF(op->coeffs && op->poly.basis == VL_CHEBYSHEV && !(hi - lo >= 0x1p-40 && fabs(lo) <= 0x1p40 && fabs(hi) <= 0x1p40),
+    VL_FAIL_IF(op->coeffs && op->poly.basis == VL_CHEBYSHEV &&
+                   !(hi - lo >= 0x1p-40 && fabs(lo) <= 0x1p40 && fabs(hi) <= 0x1p40),
                VELUM_E_FORMAT, "program: '%s': polynomial on the interval %g to %g", op->name, lo, hi);
     VL_FAIL_IF(!(op->seconds >= 0) || !isfinite(op->seconds), VELUM_E_FORMAT, "program: '%s': %g seconds predicted",
                op->name, op->seconds);
@@ -68,7 +69,8 @@ static velum_status check_linear(const vl_program *p, const vl_op *op) {
     VL_TRY(vl_lintrans_plan_check(&op->plan));
     bool fits = s->rows == op->rows && s->cols == op->cols && s->slots == a->slots && s->lanes == a->lanes &&
                 s->period_in == a->period && s->valid_in <= a->valid && d->period == s->period_out &&
-                d->valid <= op->plan.valid_out && d->slots == a->slots && d->lanes == a->lanes && a->cts == 1 && d->cts == 1;
+                d->valid <= op->plan.valid_out && d->slots == a->slots && d->lanes == a->lanes && a->cts == 1 &&
+                d->cts == 1;
     // A plan made for a periodic input all around relies on the wrap: it must get one.
     if (s->valid_in == s->slots / s->lanes) fits = fits && a->valid == s->valid_in;
     VL_FAIL_IF(!fits, VELUM_E_FORMAT, "program: '%s': plan and layouts disagree", op->name);
@@ -89,11 +91,13 @@ static velum_status check_op(const vl_program *p, const vl_op *op, const bool *d
     uint16_t used = levels_used(op);
     VL_FAIL_IF(op->level > lit->q_count || op->level < used + 1 || d->level != op->level - used, VELUM_E_FORMAT,
                "program: '%s' at level %u uses %u, but gives %u", op->name, op->level, used, d->level);
-    bool plain = op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX || op->kind == VL_OP_MASK || op->kind == VL_OP_POLY;
-    VL_FAIL_IF(plain && !(isnormal(op->plain_scale) && op->plain_scale >= 1 && op->plain_scale <= 0x1p60), VELUM_E_FORMAT,
-               "program: '%s': scale %g of its constants", op->name, op->plain_scale);
+    bool plain =
+        op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX || op->kind == VL_OP_MASK || op->kind == VL_OP_POLY;
+    VL_FAIL_IF(plain && !(isnormal(op->plain_scale) && op->plain_scale >= 1 && op->plain_scale <= 0x1p60),
+               VELUM_E_FORMAT, "program: '%s': scale %g of its constants", op->name, op->plain_scale);
     VL_FAIL_IF(!same_scale(vl_program_result_scale(lit, p, op), d->scale), VELUM_E_FORMAT,
-               "program: '%s' gives scale %.17g, declared %.17g", op->name, vl_program_result_scale(lit, p, op), d->scale);
+               "program: '%s' gives scale %.17g, declared %.17g", op->name, vl_program_result_scale(lit, p, op),
+               d->scale);
     VL_TRY(check_numbers(op));
     if (op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX) return check_linear(p, op);
     const vl_layout *l = &p->values[op->src[0]].layout;
@@ -118,13 +122,14 @@ static velum_status check_value(const vl_program *p, uint32_t i) {
     VL_FAIL_IF(v->layout.slots != 1u << (lit->log_n - 1), VELUM_E_FORMAT, "program: value %u has %u slots", i,
                v->layout.slots);
     VL_FAIL_IF(v->level == 0 || v->level > lit->q_count, VELUM_E_FORMAT, "program: value %u at level %u", i, v->level);
-    VL_FAIL_IF(!isnormal(v->scale) || v->scale < 1 || v->scale > 0x1p60, VELUM_E_FORMAT, "program: value %u has scale %g",
-               i, v->scale);
+    VL_FAIL_IF(!isnormal(v->scale) || v->scale < 1 || v->scale > 0x1p60, VELUM_E_FORMAT,
+               "program: value %u has scale %g", i, v->scale);
     VL_FAIL_IF(!(v->bound >= 0) || !isfinite(v->bound), VELUM_E_FORMAT, "program: value %u has bound %g", i, v->bound);
     double room = 0;
     for (uint32_t k = 0; k < v->level; k++) room += log2((double)lit->q[k]);
     VL_FAIL_IF(log2(v->bound + 1) + log2(v->scale) + 1 > room, VELUM_E_FORMAT,
-               "program: value %u of up to %g at scale 2^%.1f overflows its %.1f bits", i, v->bound, log2(v->scale), room);
+               "program: value %u of up to %g at scale 2^%.1f overflows its %.1f bits", i, v->bound, log2(v->scale),
+               room);
     return VELUM_OK;
 }
 
@@ -138,18 +143,34 @@ static velum_status check_keys(const vl_program *p, const vl_op *op, vl_key_requ
     uint32_t n = vl_program_op_keys(&m->params, p, op, need, VL_MAX_KEYS);
     for (uint32_t i = 0; i < n; i++) {
         const vl_key_request *k = bsearch(&need[i], m->keys, m->key_count, sizeof *k, by_galois);
-        VL_FAIL_IF(!k || k->level < need[i].level, VELUM_E_FORMAT, "program: '%s' needs key %llu at level %u, which is not listed", op->name,
+        VL_FAIL_IF(!k || k->level < need[i].level, VELUM_E_FORMAT,
+                   "program: '%s' needs key %llu at level %u, which is not listed", op->name,
                    (unsigned long long)need[i].galois, need[i].level);
     }
     return VELUM_OK;
 }
 
+// Names come from a model file and are shown on terminals.
+static velum_status check_names(const vl_program *p) {
+    const vl_manifest *m = &p->manifest;
+    bool plain = (!m->model || vl_text_is_plain(m->model)) && (!m->metric || vl_text_is_plain(m->metric));
+    for (uint32_t i = 0; i < m->input_count && plain; i++)
+        plain = vl_text_is_plain(m->inputs[i].name) &&
+                (!m->inputs[i].description || vl_text_is_plain(m->inputs[i].description));
+    for (uint32_t i = 0; i < m->output_count && plain; i++) plain = vl_text_is_plain(m->outputs[i]);
+    for (uint32_t i = 0; i < p->op_count && plain; i++) plain = !p->ops[i].name || vl_text_is_plain(p->ops[i].name);
+    for (const char *c = p->notes; c && *c && plain; c++) plain = (unsigned char)*c >= 0x20 || *c == '\n';
+    VL_FAIL_IF(!plain, VELUM_E_FORMAT, "program: a name or note holds control characters");
+    return VELUM_OK;
+}
+
 static velum_status verify(const vl_program *p, bool *defined, vl_key_request *need) {
     const vl_manifest *m = &p->manifest;
+    VL_TRY(check_names(p));
     for (uint32_t i = 0; i < p->value_count; i++) VL_TRY(check_value(p, i));
     for (uint32_t i = 1; i < m->key_count; i++)
-        VL_FAIL_IF(m->keys[i].galois <= m->keys[i - 1].galois, VELUM_E_FORMAT, "program: key %u of the list is out of order",
-                   i);
+        VL_FAIL_IF(m->keys[i].galois <= m->keys[i - 1].galois, VELUM_E_FORMAT,
+                   "program: key %u of the list is out of order", i);
     defined[0] = true;
     for (uint32_t i = 0; i < p->op_count; i++) {
         VL_TRY(check_op(p, &p->ops[i], defined));
@@ -159,9 +180,9 @@ static velum_status verify(const vl_program *p, bool *defined, vl_key_request *n
     VL_FAIL_IF(p->output >= p->value_count || !defined[p->output] || p->output == 0, VELUM_E_FORMAT,
                "program: output is value %u", p->output);
     const vl_value *in = &p->values[0], *out = &p->values[p->output];
-    bool ends = same_layout(&in->layout, &m->in, false) && in->level == m->in_level && same_scale(in->scale, m->in_scale) &&
-                same_layout(&out->layout, &m->out, false) && out->level == m->out_level &&
-                same_scale(out->scale, m->out_scale);
+    bool ends = same_layout(&in->layout, &m->in, false) && in->level == m->in_level &&
+                same_scale(in->scale, m->in_scale) && same_layout(&out->layout, &m->out, false) &&
+                out->level == m->out_level && same_scale(out->scale, m->out_scale);
     VL_FAIL_IF(!ends, VELUM_E_FORMAT, "program: manifest and program disagree about input or output");
     VL_FAIL_IF(m->zero_nq < m->out_level, VELUM_E_FORMAT, "program: public key at level %u, answers at %u", m->zero_nq,
                m->out_level);

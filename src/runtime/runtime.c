@@ -4,9 +4,9 @@
 #include <time.h>
 
 typedef struct prepared { // one operation's constants
-    vl_lintrans linear; // LINTRANS
-    int64_t *mix;       // MIX: rows x cols integers
-    vl_poly mask;       // MASK
+    vl_lintrans linear;   // LINTRANS
+    int64_t *mix;         // MIX: rows x cols integers
+    vl_poly mask;         // MASK
 } prepared;
 
 struct vl_runtime {
@@ -66,7 +66,8 @@ vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program) {
     for (uint32_t i = 0; i < program->op_count; i++) {
         const vl_op *op = &program->ops[i];
         if (op->kind == VL_OP_LINTRANS) {
-            m.weights += (uint64_t)op->plan.babies * op->plan.giants * limb * (op->level + (op->plan.babies > 1 ? special : 0));
+            m.weights +=
+                (uint64_t)op->plan.babies * op->plan.giants * limb * (op->level + (op->plan.babies > 1 ? special : 0));
             m.weights += limb * op->level;
             m.scratch = max_u64(m.scratch, vl_lintrans_scratch(p, &op->plan, op->level));
             m.scratch = max_u64(m.scratch, vl_lintrans_encode_scratch(p, &op->plan, op->level));
@@ -97,7 +98,8 @@ static velum_status prepare_mix(const vl_op *op, prepared *out) {
     VL_FAIL_IF(!(out->mix = vl_alloc_array(n, sizeof *out->mix)), VELUM_E_NOMEM, "'%s': %zu weights", op->name, n);
     for (size_t i = 0; i < n; i++) {
         double w = op->weights[i] * op->plain_scale;
-        VL_FAIL_IF(!(fabs(w) < 0x1p61), VELUM_E_VALUE, "'%s': weight %g does not fit its scale", op->name, op->weights[i]);
+        VL_FAIL_IF(!(fabs(w) < 0x1p61), VELUM_E_VALUE, "'%s': weight %g does not fit its scale", op->name,
+                   op->weights[i]);
         out->mix[i] = llrint(w);
     }
     return VELUM_OK;
@@ -131,7 +133,8 @@ static velum_status prepare(vl_exec *x, const vl_encoder *e, vl_runtime *r) {
     return VELUM_OK;
 }
 
-velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program, vl_runtime **out) {
+velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program,
+                            vl_runtime **out) {
     vl_runtime *r = vl_alloc(sizeof *r);
     VL_FAIL_IF(!r, VELUM_E_NOMEM, "runtime");
     r->params = p;
@@ -214,8 +217,8 @@ static velum_status run_mix(const vl_runtime *r, vl_exec *x, uint32_t index, con
     return VELUM_OK;
 }
 
-static velum_status run_op(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, uint32_t index, const value *values,
-                           value *d) {
+static velum_status run_op(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, uint32_t index,
+                           const value *values, value *d) {
     const vl_params *p = r->params;
     const vl_op *op = &r->program->ops[index];
     bool two = vl_op_inputs(op->kind) == 2; // else src[1] means nothing
@@ -254,7 +257,8 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static velum_status run_all(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, value *values, double *op_seconds) {
+static velum_status run_all(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, value *values,
+                            double *op_seconds) {
     const vl_program *program = r->program;
     for (uint32_t i = 0; i < program->op_count; i++) {
         const vl_op *op = &program->ops[i];

@@ -18,7 +18,8 @@ typedef struct vl_memory_plan {
 vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program);
 
 typedef struct vl_runtime vl_runtime; // a program with its weights encoded; const once made
-velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program, vl_runtime **out);
+velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program,
+                            vl_runtime **out);
 void vl_runtime_free(vl_runtime *r);
 
 // One group of requests: in[values[0].layout.cts] fresh ciphertexts at the input's level; out[out.cts] are made and

@@ -24,8 +24,8 @@ static velum_status check_keys(const vl_manifest *m, const vl_eval_keys *keys) {
     for (uint32_t i = 0; i < m->key_count; i++) {
         const vl_switch_key *k = vl_eval_keys_find(keys, m->keys[i].galois);
         VL_FAIL_IF(!k || k->nq < m->keys[i].level, VELUM_E_MISMATCH,
-                   "evaluation keys: the key for element %llu at level %u is missing", (unsigned long long)m->keys[i].galois,
-                   m->keys[i].level);
+                   "evaluation keys: the key for element %llu at level %u is missing",
+                   (unsigned long long)m->keys[i].galois, m->keys[i].level);
     }
     VL_FAIL_IF(keys->zero_nq < m->out_level, VELUM_E_MISMATCH, "evaluation keys: the public encryption key is missing");
     return VELUM_OK;
@@ -72,8 +72,8 @@ void velum_server_free(velum_server *s) {
     vl_free(s);
 }
 
-// The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched: memory
-// stays that of one group.
+// The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched:
+// memory stays that of one group.
 static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
                               vl_writer *w) {
     const velum_program *p = s->program;

@@ -23,7 +23,8 @@ velum_status vl_wire_head_load(vl_reader *r, const char *what, const vl_layout *
     VL_FAIL_IF(m.requests == 0 || m.requests > VL_MAX_REQUESTS, VELUM_E_FORMAT, "%s: %llu requests", what,
                (unsigned long long)m.requests);
     VL_FAIL_IF(m.cts != layout->cts || m.groups != vl_wire_groups(layout, m.requests), VELUM_E_FORMAT,
-               "%s: %u groups of %u ciphertexts for %llu requests", what, m.groups, m.cts, (unsigned long long)m.requests);
+               "%s: %u groups of %u ciphertexts for %llu requests", what, m.groups, m.cts,
+               (unsigned long long)m.requests);
     *out = m;
     return VELUM_OK;
 }

@@ -123,7 +123,9 @@ static void assert_no_string(const char *bytes, size_t size, size_t limit) {
 
 static void hostile_strings(void **state) {
     (void)state;
-    assert_no_string("\3\0abc", 5, 2);  // over the limit
+    assert_no_string("\3\0abc", 5, 2);    // over the limit
+    assert_no_string("\3\0a\033c", 5, 9); // an escape character
+    assert_no_string("\3\0a\177c", 5, 9);
     assert_no_string("\4\0abc", 5, 10); // cut short
     assert_no_string("\3\0a\0c", 5, 10);
     assert_no_string("\3", 1, 10);

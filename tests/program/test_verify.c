@@ -54,6 +54,10 @@ static vl_key_request *key_of(vl_program *p, bool rotation) {
     X(add_scales, BRANCHES, (op_of(p, VL_OP_POLY)->plain_scale *= 2, p->values[op_of(p, VL_OP_POLY)->dst].scale *= 2), \
       "sum' adds scales")                                                                                              \
     X(poly_scale, BRANCHES, p->values[op_of(p, VL_OP_POLY)->dst].scale *= 2, "curve' gives scale")                     \
+    X(name_control, NETWORK, p->ops[1].name[0] = '\033', "control characters")                                         \
+    X(input_control, NETWORK, p->manifest.inputs[0].name[0] = '\n', "control characters")                              \
+    X(output_control, NETWORK, p->manifest.outputs[0][0] = '\r', "control characters")                                 \
+    X(notes_control, NETWORK, p->notes[0] = '\a', "control characters")                                                \
     X(weight_nan, NETWORK, p->ops[0].weights[7] = NAN, "first/Gemm': weight 7 is")                                     \
     X(weight_infinite, SPREAD, p->ops[2].weights[15] = -INFINITY, "last/Gemm': weight 15 is -inf")                     \
     X(weight_huge, NETWORK, p->ops[0].weights[0] = 0x1p41, "first/Gemm': weight 0")                                    \
