@@ -47,12 +47,14 @@ static void save_doubles(vl_writer *w, const double *v, uint32_t n) {
 }
 
 // The numbers of a plan, in the order in which they are saved.
-#define PLAN_FIELDS(X, plan)                                                                                           \
-    X((plan)->shape.rows)                                                                                              \
-    X((plan)->shape.cols)                                                                                              \
-    X((plan)->shape.slots) X((plan)->shape.lanes) X((plan)->shape.valid_in) X((plan)->shape.valid_need)                \
-        X((plan)->shape.period_in) X((plan)->shape.period_out) X((plan)->babies) X((plan)->giants) X((plan)->copies)   \
-            X((plan)->folds) X((plan)->spacing) X((plan)->valid_out)
+#define PLAN_FIELDS 14
+static void plan_fields(vl_lintrans_plan *plan, uint32_t *field[PLAN_FIELDS]) {
+    vl_lintrans_shape *s = &plan->shape;
+    uint32_t *const all[PLAN_FIELDS] = {&s->rows,       &s->cols,      &s->slots,      &s->lanes,       &s->valid_in,
+                                        &s->valid_need, &s->period_in, &s->period_out, &plan->babies,   &plan->giants,
+                                        &plan->copies,  &plan->folds,  &plan->spacing, &plan->valid_out};
+    memcpy(field, all, sizeof all);
+}
 
 static void save_op(vl_writer *w, const vl_op *op) {
     vl_write_u8(w, (uint8_t)op->kind);
@@ -66,9 +68,10 @@ static void save_op(vl_writer *w, const vl_op *op) {
     vl_write_u32(w, op->rows);
     vl_write_u32(w, op->cols);
     if (op->kind == VL_OP_LINTRANS) {
-#define SAVE(field) vl_write_u32(w, field);
-        PLAN_FIELDS(SAVE, &op->plan)
-#undef SAVE
+        vl_lintrans_plan plan = op->plan;
+        uint32_t *field[PLAN_FIELDS];
+        plan_fields(&plan, field);
+        for (uint32_t i = 0; i < PLAN_FIELDS; i++) vl_write_u32(w, *field[i]);
     }
     save_doubles(w, op->weights, op->rows * op->cols);
     save_doubles(w, op->bias, op->rows);
@@ -139,9 +142,9 @@ static velum_status load_op(vl_reader *r, vl_op *op) {
     VL_FAIL_IF(op->rows > VL_MAX_FEATURES || op->cols > VL_MAX_FEATURES || linear != (op->rows && op->cols),
                VELUM_E_FORMAT, "%s: %u x %u weights", op->name, op->rows, op->cols);
     if (kind == VL_OP_LINTRANS) {
-#define LOAD(field) field = vl_read_u32(r);
-        PLAN_FIELDS(LOAD, &op->plan)
-#undef LOAD
+        uint32_t *field[PLAN_FIELDS];
+        plan_fields(&op->plan, field);
+        for (uint32_t i = 0; i < PLAN_FIELDS; i++) *field[i] = vl_read_u32(r);
     }
     VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
     VL_TRY(load_doubles(r, op->name, op->rows, true, &op->bias));
