@@ -4,21 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int show(const cli_args *args, const velum_table *out, double seconds) {
-    int code = CLI_OK;
-    if (cli_has(args, CLI_OUTPUT)) code = cli_table_write(args->value[CLI_OUTPUT], out);
-    if (code != CLI_OK) return code;
-    if (args->json) {
-        json_t *o = cli_table_json(out);
-        json_object_set_new(o, "seconds", cli_real(seconds));
-        return cli_print_json(o);
-    }
-    if (!cli_has(args, CLI_OUTPUT)) return cli_table_print(out);
-    printf("%llu answer%s decrypted in %s: %s\n", (unsigned long long)out->rows, out->rows == 1 ? "" : "s",
-           cli_seconds(seconds).s, args->value[CLI_OUTPUT]);
-    return CLI_OK;
-}
-
 // The answer, opened with the secret. A failure names the file that is at fault.
 static int decrypt_file(const cli_args *args, const velum_client *client, uint32_t share) {
     cli_file secret = {0}, answer = {0};
@@ -33,7 +18,7 @@ static int decrypt_file(const cli_args *args, const velum_client *client, uint32
         cli_progress_stop();
         double seconds = cli_now() - start;
         bool key = strstr(velum_last_error(), "secret key") != NULL;
-        code = status == VELUM_OK ? show(args, &out, seconds)
+        code = status == VELUM_OK ? cli_table_show(args, &out, "answer", "decrypted", seconds)
                                   : cli_fail_status(status, args->value[key ? CLI_SECRET : CLI_INPUT]);
     }
     if (out.values) explicit_bzero(out.values, out.rows * out.columns * sizeof *out.values);

@@ -19,21 +19,6 @@ static int read_input(const cli_args *args, const velum_program *p, velum_table 
     return code;
 }
 
-static int show(const cli_args *args, const velum_table *out, double seconds) {
-    int code = CLI_OK;
-    if (cli_has(args, CLI_OUTPUT)) code = cli_table_write(args->value[CLI_OUTPUT], out);
-    if (code != CLI_OK) return code;
-    if (args->json) {
-        json_t *o = cli_table_json(out);
-        json_object_set_new(o, "seconds", cli_real(seconds));
-        return cli_print_json(o);
-    }
-    if (!cli_has(args, CLI_OUTPUT)) return cli_table_print(out);
-    printf("%llu row%s in the clear in %s: %s\n", (unsigned long long)out->rows, out->rows == 1 ? "" : "s",
-           cli_seconds(seconds).s, args->value[CLI_OUTPUT]);
-    return CLI_OK;
-}
-
 int cli_simulate(const cli_args *args) {
     velum_program *p = NULL;
     velum_table in = {0}, out = {0};
@@ -44,8 +29,8 @@ int cli_simulate(const cli_args *args) {
         cli_progress_start("simulating");
         velum_status status = velum_program_simulate(p, &in, &out);
         cli_progress_stop();
-        code =
-            status == VELUM_OK ? show(args, &out, cli_now() - start) : cli_fail_status(status, args->value[CLI_INPUT]);
+        code = status == VELUM_OK ? cli_table_show(args, &out, "row", "simulated in the clear", cli_now() - start)
+                                  : cli_fail_status(status, args->value[CLI_INPUT]);
     }
     velum_table_free(&out);
     cli_table_clear(&in);

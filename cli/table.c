@@ -148,3 +148,18 @@ json_t *cli_table_json(const velum_table *t) {
     }
     return json_pack("{s:o, s:o}", "columns", columns, "rows", rows);
 }
+
+int cli_table_show(const cli_args *args, const velum_table *t, const char *noun, const char *done, double seconds) {
+    int code = CLI_OK;
+    if (cli_has(args, CLI_OUTPUT)) code = cli_table_write(args->value[CLI_OUTPUT], t);
+    if (code != CLI_OK) return code;
+    if (args->json) {
+        json_t *o = cli_table_json(t);
+        json_object_set_new(o, "seconds", cli_real(seconds));
+        return cli_print_json(o);
+    }
+    if (!cli_has(args, CLI_OUTPUT)) return cli_table_print(t);
+    printf("%llu %s%s %s in %s: %s\n", (unsigned long long)t->rows, noun, t->rows == 1 ? "" : "s", done,
+           cli_seconds(seconds).s, args->value[CLI_OUTPUT]);
+    return CLI_OK;
+}

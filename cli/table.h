@@ -35,5 +35,8 @@ int cli_table_print(const velum_table *t);
 int cli_table_write(const char *path, const velum_table *t);
 // {"columns": ..., "rows": ...}
 json_t *cli_table_json(const velum_table *t);
+// The result of a command that ends in a table: into --output if given, as JSON if asked, else printed; with --output a
+// line says how many rows (`noun`) were `done` and in what time.
+int cli_table_show(const cli_args *args, const velum_table *t, const char *noun, const char *done, double seconds);
 
 #endif
