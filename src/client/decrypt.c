@@ -5,47 +5,42 @@
 
 // Bits of the answer that flooding must leave: |noise| below 2^-SHARE_KEEP_BITS with overwhelming probability.
 #define SHARE_KEEP_BITS 7
+#define SHARE_UNIT 0x1p40 // deviation in which the integer noise is drawn
 
-// Deviation of the flooding noise on coefficients: sqrt(12 tau) 2^(s/2) t, tau results revealed, t a bound on the
-// coefficients' error (eprint 2022/816, theorem 4; the bound is the program's declared one).
+// Deviation of the flooding noise on each revealed number: sqrt(12 tau) 2^(s/2) t, tau numbers revealed, t a bound on
+// their error (eprint 2022/816, theorem 4; the bound is the program's declared one). Only these numbers leave the
+// client, never the plaintext polynomial, so it is they that carry the noise.
 static velum_status flood_sigma(const velum_client *c, uint64_t results, uint32_t share_bits, double *out) {
     const vl_manifest *m = &c->manifest;
     *out = 0;
     if (share_bits == 0) return VELUM_OK;
     VL_FAIL_IF(share_bits > 128, VELUM_E_USAGE, "%u statistical bits: at most 128", share_bits);
     VL_FAIL_IF(!(m->error_bound > 0), VELUM_E_LIMIT, "the program declares no error bound, which sharing needs");
-    // No answer is more exact than sqrt(N) on coefficients: the encryption of zero that the server adds has that error.
-    double t = fmax(m->error_bound * m->out_scale, sqrt(c->params->ring.n));
+    // No answer is more exact than the encryption of zero that the server adds: sqrt(N) on coefficients.
+    double t = fmax(m->error_bound, sqrt((double)c->params->ring.n * m->out.slots) / m->out_scale);
     double sigma = sqrt(12.0 * (double)results) * exp2(share_bits / 2.0) * t;
-    double slot = 7 * sigma * sqrt((double)m->out.slots) / m->out_scale; // 7 deviations of a slot's error
-    VL_FAIL_IF(slot > exp2(-SHARE_KEEP_BITS), VELUM_E_LIMIT,
+    VL_FAIL_IF(7 * sigma > exp2(-SHARE_KEEP_BITS), VELUM_E_LIMIT,
                "sharing %llu results with %u statistical bits needs noise of 2^%.1f, the limit is 2^-%d: the program's "
                "error bound is 2^%.1f",
-               (unsigned long long)results, share_bits, log2(slot), SHARE_KEEP_BITS, log2(m->error_bound));
-    VL_FAIL_IF(sigma > 0x1p45, VELUM_E_LIMIT, "sharing %llu results needs noise of deviation 2^%.1f, the limit is 2^45",
-               (unsigned long long)results, log2(sigma));
+               (unsigned long long)results, share_bits, log2(7 * sigma), SHARE_KEEP_BITS, log2(m->error_bound));
     *out = sigma;
     return VELUM_OK;
 }
 
-static velum_status add_flood(const velum_client *c, vl_exec *x, double sigma, vl_poly m) {
-    const vl_ring *ring = &c->params->ring;
-    int64_t *noise = vl_secret_alloc(ring->n * sizeof *noise);
-    vl_poly e = {0};
-    velum_status status = noise ? vl_poly_new(ring, m.nq, 0, &e) : VL_FAIL(VELUM_E_NOMEM, "flooding noise");
-    if (status == VELUM_OK) {
-        vl_rng rng;
-        vl_rng_init_system(&rng);
-        vl_rng_gaussian_wide(&rng, noise, ring->n, sigma);
-        vl_rng_clear(&rng);
-        vl_ring_from_i64(x, ring, e, noise);
-        vl_ring_ntt(x, ring, e, e);
-        vl_ring_add(x, ring, m, m, e);
-        vl_secure_zero(e.x, vl_poly_bytes(ring, e.nq, 0));
-    }
+// Adds Gaussian noise to n numbers and rounds the sums to a grid 2^-11 to 2^-10 of the deviation: the low bits of a
+// floating-point sum would tell something of what it was added to.
+static velum_status flood(double sigma, double *values, size_t n) {
+    int64_t *noise = vl_secret_alloc(n * sizeof *noise);
+    VL_FAIL_IF(!noise, VELUM_E_NOMEM, "flooding noise");
+    double grid = exp2(floor(log2(sigma)) - 10);
+    vl_rng rng;
+    vl_rng_init_system(&rng);
+    vl_rng_gaussian_wide(&rng, noise, n, SHARE_UNIT);
+    vl_rng_clear(&rng);
+    for (size_t i = 0; i < n; i++)
+        values[i] = grid * nearbyint((values[i] + (double)noise[i] * (sigma / SHARE_UNIT)) / grid);
     vl_secret_free(noise);
-    vl_poly_free(&e);
-    return status;
+    return VELUM_OK;
 }
 
 typedef struct job {
@@ -64,7 +59,6 @@ static velum_status decrypt_one(const job *j, vl_reader *r, uint32_t ct_index, u
     VL_TRY(vl_ciphertext_load(j->x, c->params, r, false, man->out_level, man->out_scale, &ct));
     vl_rlwe_decrypt(j->x, c->params, j->sk, &ct, j->m);
     vl_ciphertext_free(&ct);
-    if (j->sigma > 0) VL_TRY(add_flood(c, j->x, j->sigma, j->m));
     VL_TRY(vl_decode_real(j->x, c->encoder, j->m, man->out_scale, j->slots, man->out.slots));
     vl_layout_unpack(&man->out, ct_index, j->slots, requests, features);
     return VELUM_OK;
@@ -86,6 +80,7 @@ static velum_status decrypt_all(job *j, const vl_client_secret *s, vl_reader *r,
         uint64_t first = (uint64_t)g * man->out.lanes, left = head.requests - first;
         uint32_t n = left < man->out.lanes ? (uint32_t)left : man->out.lanes;
         for (uint32_t i = 0; i < head.cts && status == VELUM_OK; i++) status = decrypt_one(j, r, i, n, row);
+        if (j->sigma > 0 && status == VELUM_OK) status = flood(j->sigma, row, (size_t)n * dim);
         for (uint32_t k = 0; k < n && status == VELUM_OK; k++) {
             vl_manifest_epilogue(man, row + (size_t)k * dim);
             memcpy(t->values + (first + k) * columns, row + (size_t)k * dim, columns * sizeof *row);

@@ -356,14 +356,14 @@ static void shared_results_carry_noise(void **state) {
     assert_int_equal(session_decrypt(&s, &answer, 0, &exact), VELUM_OK);
     assert_int_equal(session_decrypt(&s, &answer, 0, &again), VELUM_OK);
     assert_memory_equal(exact.values, again.values, RESULTS * sizeof(double));
-    // A slot's noise: N coefficients of the stated deviation; only its real part is seen, half of the variance.
-    double sigma = sqrt(12.0 * RESULTS) * exp2(BITS / 2.0) * s.plain.manifest.error_bound * sqrt(256 / 2.0),
-           squares = 0;
+    double sigma = sqrt(12.0 * RESULTS) * exp2(BITS / 2.0) * s.plain.manifest.error_bound, squares = 0;
+    double grid = exp2(floor(log2(sigma)) - 10);
     for (int times = 0; times < 4; times++) {
         assert_int_equal(session_decrypt(&s, &answer, BITS, &shared), VELUM_OK);
         for (int i = 0; i < RESULTS; i++) {
             double d = shared.values[i] - exact.values[i];
-            assert_true(d != 0 && fabs(d) < 7 * sigma && fabs(d) < 0x1p-7);
+            assert_true(fabs(d) < 7 * sigma && fabs(d) < 0x1p-7);
+            assert_true(shared.values[i] / grid == nearbyint(shared.values[i] / grid));
             squares += d * d;
         }
         velum_table_free(&shared);
