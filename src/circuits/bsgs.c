@@ -342,9 +342,8 @@ uint32_t vl_bsgs_special(const vl_params *p, uint32_t babies, const int32_t *bab
     return babies == 1 && baby[0] == 0 ? 0 : p->ring.p_count;
 }
 
-void vl_bsgs_apply(vl_exec *x, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly out[2],
+void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly out[2],
                    const vl_ciphertext *a) {
-    const vl_params *p = keys->params;
     assert(a->degree == 1 && a->level >= m->level && m->level >= 1);
     size_t mark = vl_arena_mark(&x->arena);
     run s = {.x = x, .p = p, .ring = &p->ring, .keys = keys, .m = m, .nq = m->level};

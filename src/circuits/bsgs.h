@@ -26,7 +26,7 @@ typedef struct vl_bsgs {
 uint32_t vl_bsgs_special(const vl_params *p, uint32_t babies, const int32_t *baby);
 // out[0], out[1]: `level` limbs, not rescaled, scale = a's times the diagonals'. a: at level or above, degree 1. Keys
 // for all rotations but 0 at level or above. out may be a's polynomials.
-void vl_bsgs_apply(vl_exec *x, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly out[2],
+void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly out[2],
                    const vl_ciphertext *a);
 size_t vl_bsgs_scratch(const vl_params *p, uint32_t babies, uint32_t giants, bool turning, uint16_t level);
 

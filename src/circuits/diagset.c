@@ -94,7 +94,7 @@ void vl_diagset_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagset *se
     double scale = a->scale * set->scale;
     vl_bsgs m = {plan->babies, plan->giants, plan->baby, plan->giant, set->diag, set->level};
     vl_poly out[2] = {{d->c[0].x, set->level, 0}, {d->c[1].x, set->level, 0}};
-    vl_bsgs_apply(x, keys, &m, out, a);
+    vl_bsgs_apply(x, keys->params, keys, &m, out, a);
     for (int c = 0; c < 2; c++) d->c[c] = out[c];
     d->level = set->level;
     d->degree = 1;
