@@ -49,6 +49,14 @@ size_t vl_diag_encode_scratch(const vl_params *p, uint32_t nq, uint32_t np) {
     return vl_arena_need(vl_poly_bytes(&p->ring, nq, np)) + vl_encoder_scratch(p, nq, np);
 }
 
+// Gaps within a block of 16: see diag.h.
+static inline __attribute__((always_inline)) void expand_blocks(const uint64_t *w, size_t n, uint32_t gap,
+                                                                uint64_t *restrict out) {
+    for (size_t k = 0; k < n; k += 16, w += 16 / gap)
+        for (uint32_t t = 0; t < 16 / gap; t++)
+            for (uint32_t u = 0; u < gap / 2; u++) out[k + t * (gap / 2) + u] = out[k + 8 + t * (gap / 2) + u] = w[t];
+}
+
 void vl_diag_expand(const vl_ring *ring, vl_diag d, uint32_t i, size_t begin, size_t n, uint64_t *out) {
     const uint64_t *w = d.x + (size_t)i * d.words;
     const uint32_t gap = ring->n / d.words;
@@ -64,10 +72,10 @@ void vl_diag_expand(const vl_ring *ring, vl_diag d, uint32_t i, size_t begin, si
         }
         return;
     }
-    const uint32_t each = 16 / gap, half = gap / 2;
-    w += begin / 16 * each;
-    for (size_t k = 0; k < n; k += 16, w += each) {
-        for (size_t t = 0; t < 8; t++) out[k + t] = w[t / half];
-        memcpy(out + k + 8, out + k, 8 * sizeof *out);
+    w += begin / gap;
+    switch (gap) { // constants, so that these become permutations of a vector
+    case 2: expand_blocks(w, n, 2, out); break;
+    case 4: expand_blocks(w, n, 4, out); break;
+    default: expand_blocks(w, n, 8, out); break;
     }
 }

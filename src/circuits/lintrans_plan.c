@@ -89,15 +89,16 @@ vl_lintrans_cost vl_lintrans_price(const vl_lintrans_plan *plan, const vl_lintra
 }
 
 vl_lintrans_prices vl_lintrans_prices_counted(const vl_params *p, uint16_t level) {
-    // A pass over a limb in memory is about a fifth of its NTT, a base extension's inner step a tenth.
-    const double pass = 0.2, step = 0.1;
-    double k = p->ring.p_count, l = level, alpha = p->literal.digit_limbs, digits = ceil(l / alpha);
-    double decompose = l + digits * (l + k) + step * digits * alpha * (l + k);
-    double hoisted = pass * (2 * digits + 2) * (l + k);
-    double mod_down = (l + k) + step * l * k + pass * l;
+    // In transforms of a limb: reading a limb of a key or a plaintext from memory, a pass over a limb in the cache, an
+    // inner step of a base extension. A key is 2 digits (l + k) limbs, used once: memory is what a lazy rotation costs.
+    const double read = 0.3, pass = 0.12, step = 0.1;
+    double k = p->ring.p_count, l = level, alpha = p->literal.digit_limbs, digits = ceil(l / alpha), wide = l + k;
+    double decompose = l + digits * wide - l + step * digits * alpha * wide;
+    double hoisted = (read * 2 * digits + pass * 4) * wide;
+    double mod_down = wide + step * l * k + pass * l;
     return (vl_lintrans_prices){.rotation = decompose + hoisted + 2 * mod_down,
                                 .hoisted = hoisted,
-                                .product = pass * 2 * (l + k),
+                                .product = (read + 2 * pass) * wide,
                                 .decompose = decompose};
 }
 
