@@ -49,7 +49,7 @@ static velum_status set_up(vl_exec *x, const vl_encoder *e, vl_bootstrap *b) {
     const vl_bootstrap_plan *plan = &b->plan;
     uint32_t n = UINT32_C(1) << plan->params.log_slots;
     double q0 = prime_at(b->p, 1), gap = ldexp(1, plan->params.log_n - 1 - plan->params.log_slots);
-    double raised = plan->params.range * q0 * gap;
+    double raised = vl_mod1_reach(&plan->mod1.literal) * q0 * gap;
     bool sparse = is_sparse(b);
     double complex i_value = I, *half = vl_alloc_array(4 * (size_t)n, sizeof *half), *turned = half + 2 * (size_t)n;
     VL_FAIL_IF(!half, VELUM_E_NOMEM, "no memory for a bootstrap");
@@ -59,7 +59,7 @@ static velum_status set_up(vl_exec *x, const vl_encoder *e, vl_bootstrap *b) {
         turned[n + k] = -I;
     }
     // The sum with the conjugate doubles the real part: half of the scale is left to it.
-    b->x_scale = prime_at(b->p, plan->mod_level);
+    b->x_scale = vl_mod1_in_scale(b->p, plan->mod_level);
     velum_status status = make_transform(x, e, &plan->cts, plan->top, b->x_scale / 2 / raised, NULL,
                                          sparse ? turned : NULL, b->cts);
     double change = slots_first(b) ? q0 / plan->mod1.literal.ratio / plan->scale : 1;
@@ -204,7 +204,7 @@ static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_bootstrap_params *lit = &b->plan.params;
     for (uint32_t k = lit->log_slots; k + 1 < lit->log_n; k++) fold(s, ct, INT32_C(1) << k);
-    ct->scale = lit->range * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
+    ct->scale = vl_mod1_reach(&b->plan.mod1.literal) * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
     for (uint32_t f = 0; f < b->plan.cts.factors; f++) {
         vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], ct, ct);
         if (f + 1 < b->plan.cts.factors) vl_ckks_rescale(s->x, s->p, ct, ct);

@@ -12,11 +12,14 @@
 #define GIANT_PRICE 2.0 // of a giant's key switch against a baby's
 
 static const vl_bootstrap_params sets[] = {
-#define SLOTS_FIRST .order = VL_SLOTS_FIRST, .range = 16, .degree = 31, .doublings = 3, .weight = 32
-#define COEFFS_FIRST .order = VL_COEFFS_FIRST, .range = 16, .degree = 31, .doublings = 3, .weight = 32
+#define SLOTS_FIRST .order = VL_SLOTS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
+#define COEFFS_FIRST .order = VL_COEFFS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
     {.name = "n16-full", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50, .stc_factors = 3,
      .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
      .security_bits = 128},
+    {.name = "n16-full-20", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 48, .stc_factors = 3,
+     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 9, .digit_limbs = 9, .log_ratio = 8,
+     .arcsine = 3, .security_bits = 128},
     {.name = "n16-d3", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50, .stc_factors = 3,
      .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 8, .digit_limbs = 8, .log_ratio = 11,
      .security_bits = 128},
@@ -189,7 +192,7 @@ static double transform_seconds(const vl_params *p, const vl_dft_plan *t, uint32
 
 static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
     vl_polynomial f = {.basis = VL_CHEBYSHEV, .degree = plan->params.degree, .lo = -1, .hi = 1, .c = plan->mod1.c};
-    uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings, level = plan->mod_level;
+    uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings + 1u, level = plan->mod_level;
     double mod = relins * 1.6 * switch_seconds(p, level - 3, false);
     double sums = (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(p, plan->top, false);
     return transform_seconds(p, &plan->cts, plan->top) + transform_seconds(p, &plan->stc, plan->stc_level) + sums +
@@ -201,7 +204,8 @@ static double precision_of(const vl_bootstrap_plan *plan) {
     const vl_bootstrap_params *b = &plan->params;
     double n = ldexp(1, b->log_n), rho = plan->mod1.literal.ratio, h = 2 * n / 3;
     double rounding = sqrt((1 + h) / 12) * sqrt(n) * 2 / ldexp(1, b->mod_bits); // real parts of slots, x in [-1, 1]
-    double noise = 1.6 * rounding * b->range * rho;
+    double reach = 6.2832 * vl_mod1_reach(&plan->mod1.literal) / ldexp(1, b->doublings);
+    double noise = rounding / 2 * (reach * reach / 4) * 41 * rho / 6.2832 * 0.5;
     if (b->order == VL_COEFFS_FIRST) noise *= sqrt(ldexp(1, b->log_slots + 1));
     double sine = b->order == VL_SLOTS_FIRST && !b->arcsine ? 0.22 * pow(6.2832 / rho, 2) / 6 : 0;
     return -log2(sqrt(noise * noise * 0.8 + sine * sine));

@@ -9,14 +9,17 @@
 
 #define TWO_PI 6.283185307179586
 
-static double folded_cosine(double x, const void *arg) {
+double vl_mod1_reach(const vl_mod1_literal *f) { return f->range + 0.25; }
+
+// Of z = 2 x^2 - 1.
+static double folded_cosine(double z, const void *arg) {
     const vl_mod1_literal *f = arg;
-    return cos(TWO_PI * (f->range * x - 0.25) / (double)(1u << f->doublings));
+    return cos(TWO_PI * vl_mod1_reach(f) * sqrt((z + 1) / 2) / (double)(1u << f->doublings));
 }
 
 static velum_status check(const vl_mod1_literal *f) {
     VL_FAIL_IF(f->range == 0 || f->range > 1024, VELUM_E_USAGE, "EvalMod: range %u, must be 1 to 1024", f->range);
-    VL_FAIL_IF(f->degree < 3 || f->degree > 63, VELUM_E_USAGE, "EvalMod: degree %u, must be 3 to 63", f->degree);
+    VL_FAIL_IF(f->degree < 3 || f->degree > 31, VELUM_E_USAGE, "EvalMod: degree %u, must be 3 to 31", f->degree);
     VL_FAIL_IF(f->doublings > 6, VELUM_E_USAGE, "EvalMod: %u double angles, at most 6", f->doublings);
     VL_FAIL_IF(f->arcsine != 0 && f->arcsine != 3 && f->arcsine != 5 && f->arcsine != 7, VELUM_E_USAGE,
                "EvalMod: an arcsine of degree %u, must be 0, 3, 5 or 7", f->arcsine);
@@ -45,12 +48,12 @@ static vl_polynomial arcsine_of(const vl_mod1 *f) {
 
 uint32_t vl_mod1_levels(const vl_mod1_literal *f) {
     uint32_t degree = 32 - (uint32_t)__builtin_clz(f->degree), asine = f->arcsine == 0 ? 0 : f->arcsine == 3 ? 2 : 3;
-    return degree + f->doublings + asine;
+    return 1 + degree + f->doublings + asine;
 }
 
 double vl_mod1_eval(const vl_mod1 *f, double t) {
     vl_polynomial p = cosine_of(f), a = arcsine_of(f);
-    double c = vl_polynomial_eval(&p, t / f->literal.range);
+    double x = (t - 0.25) / vl_mod1_reach(&f->literal), c = vl_polynomial_eval(&p, 2 * x * x - 1);
     for (uint32_t i = 0; i < f->literal.doublings; i++) c = 2 * c * c - 1;
     if (f->literal.arcsine) c = vl_polynomial_eval(&a, c);
     return c * f->amplitude;
@@ -71,23 +74,34 @@ double vl_mod1_error(const vl_mod1 *f) {
 
 static double prime_at(const vl_params *p, uint32_t level) { return (double)p->literal.q[level - 1]; }
 
+double vl_mod1_in_scale(const vl_params *p, uint16_t level) { // so that z has the scale of the next prime
+    return sqrt(2 * prime_at(p, level) * prime_at(p, level - 1u));
+}
+
+// a = 2 a^2 - 1
+static void double_angle(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *a) {
+    vl_ckks_square(x, p, a, a, relin);
+    a->scale /= 2;
+    vl_ckks_add_const(x, p, a, a, -1);
+    vl_ckks_rescale(x, p, a, a);
+}
+
 velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_mod1 *f,
-                           double out_scale, vl_ciphertext *d, const vl_ciphertext *a) {
+                           double out_scale, vl_ciphertext *d, vl_ciphertext *a) {
     const vl_mod1_literal *lit = &f->literal;
     vl_polynomial cosine = cosine_of(f), asine = arcsine_of(f);
     uint32_t levels = vl_mod1_levels(lit);
     VL_FAIL_IF(a->level <= levels, VELUM_E_LIMIT, "EvalMod needs %u levels, its input has %u", levels, a->level - 1u);
     double scale = out_scale * f->amplitude, target = scale;
-    uint32_t below = a->level - vl_poly_plan(&cosine).levels;
+    uint32_t below = a->level - 1 - vl_poly_plan(&cosine).levels;
     for (uint32_t i = lit->doublings; i > 0; i--) target = sqrt(2 * prime_at(p, below - i + 1) * target);
     const vl_switch_key *relin = vl_eval_keys_find(keys, 0);
+    VL_FAIL_IF(!relin || relin->nq < a->level, VELUM_E_MISMATCH, "EvalMod: no relinearisation key for level %u",
+               a->level);
+    vl_ckks_add_const(x, p, a, a, -0.25 / vl_mod1_reach(lit));
+    double_angle(x, p, relin, a);
     VL_TRY(vl_poly_apply(x, p, keys, &cosine, target, d, a));
-    for (uint32_t i = 0; i < lit->doublings; i++) {
-        vl_ckks_square(x, p, d, d, relin);
-        d->scale /= 2;
-        vl_ckks_add_const(x, p, d, d, -1);
-        vl_ckks_rescale(x, p, d, d);
-    }
+    for (uint32_t i = 0; i < lit->doublings; i++) double_angle(x, p, relin, d);
     assert(fabs(d->scale - scale) < 0x1p-30 * scale);
     d->scale = scale;
     if (lit->arcsine) VL_TRY(vl_poly_apply(x, p, keys, &asine, scale, d, d));
