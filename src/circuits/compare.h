@@ -9,10 +9,10 @@
 // Up to 2^-12 of noise in the input of a later stage leaves these as they are; the noise of the last stage and of the
 // product (for abs and relu: times |x|) comes on top, and an error d in x itself acts as x + d.
 //
-// Levels: the sum of ceil(log2(degree + 1)) over the stages (13 for [15,15,27]), one for the product of abs and relu,
-// and one to divide by the bound, unless the scale does that: if x comes at a scale near q / bound, q the last prime at
-// its level, it is x / bound at scale q without any work. A layer before can have its result at any scale, so it
-// should.
+// Levels: the sum of ceil(log2(degree + 1)) over the stages, 13 for [15,15,27]. The product of abs and relu costs none,
+// as it is multiplied into the last stage (vl_poly_apply_times), unless that has degree 7, 15 or 31: then one. One to
+// divide by the bound, unless the scale does that: if x comes at a scale near q / bound, q the last prime at its
+// level, it is x / bound at scale q without any work. A layer before can have its result at any scale, so it should.
 #ifndef VELUM_CIRCUITS_COMPARE_H
 #define VELUM_CIRCUITS_COMPARE_H
 
@@ -36,6 +36,9 @@ vl_compare_cost vl_compare_plan(const vl_params *p, const vl_compare *f, uint16_
 // Stages first .. first + count - 1 alone, their input at this level and scale; without the product.
 vl_compare_cost vl_compare_plan_stages(const vl_params *p, const vl_compare *f, uint32_t first, uint32_t count,
                                        uint16_t level, double scale);
+// The rest from stage `first` on, for vl_compare_finish: levels below `level`, that of u.
+vl_compare_cost vl_compare_plan_finish(const vl_params *p, const vl_compare *f, uint32_t first, uint16_t level,
+                                       double scale, uint16_t a_level);
 // The scale at which the range needs no level of its own: 1 / bound of the last prime.
 double vl_compare_input_scale(const vl_params *p, const vl_compare *f, uint16_t level);
 // What the approximation is off by, as listed above; for sign and step where |x| >= vl_compare_separation.
@@ -63,11 +66,11 @@ velum_status vl_compare_max(vl_exec *x, const vl_params *p, const vl_eval_keys *
 velum_status vl_compare_stages(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_compare *f,
                                uint32_t first, uint32_t count, double out_scale, vl_ciphertext *d,
                                const vl_ciphertext *u);
-// d = a h, h the last stage's result (abs, relu): one product, one level below the lower of theirs. Its scale is exact
-// if h has the scale vl_compare_factor_scale, which the last vl_compare_stages can be asked for.
-velum_status vl_compare_product(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, vl_ciphertext *d,
-                                const vl_ciphertext *a, const vl_ciphertext *h);
-// The scale of h at `level` (a at this or a higher one) for a product at exactly out_scale.
-double vl_compare_factor_scale(const vl_params *p, uint16_t level, double a_scale, double out_scale);
+// d = a h, for abs and relu: h made of u by stages `first` to the last, the product multiplied into the last one if a's
+// level allows it, else after it. a: the input of stage 1, or any value at scale a.scale that h shall multiply. At
+// exactly `out_scale` (0: a's scale).
+velum_status vl_compare_finish(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_compare *f,
+                               uint32_t first, double out_scale, vl_ciphertext *d, const vl_ciphertext *a,
+                               const vl_ciphertext *u);
 
 #endif

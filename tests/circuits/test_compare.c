@@ -3,7 +3,7 @@
 #include "circuits/compare.h"
 #include "ckks/fixture.h"
 
-#define LEVELS 16 // 15 to spend: [15,15,27], the product, the division
+#define LEVELS 15 // 14 to spend: [15,15,27] and the division
 #define NOISE 0x1p-22
 
 static void open_compare_lab(lab *l, uint32_t log_n, uint16_t levels) {
@@ -73,17 +73,16 @@ static void kinds_and_ranges(void **state) {
     lab l;
     open_compare_lab(&l, 9, LEVELS);
     for (vl_compare_kind kind = VL_SIGN; kind <= VL_RELU; kind++) {
-        uint32_t product = kind >= VL_ABS;
         for (uint32_t alpha = 10; alpha <= 13; alpha++) {
             vl_compare f = {vl_minimax_find("15,15,27", alpha), kind, 1};
-            check_compare(&l, &f, LEVELS, 0x1p40, 0, 13 + product);
+            check_compare(&l, &f, LEVELS, 0x1p40, 0, 13);
         }
         // A range that the scale takes in, and one that costs a level.
         vl_compare f = {vl_minimax_find("15,15,27", 12), kind, 6.5};
-        check_compare(&l, &f, LEVELS - 1, vl_compare_input_scale(l.p, &f, LEVELS - 1), 0x1p40, 13 + product);
-        check_compare(&l, &f, LEVELS, 0x1p40, kind == VL_STEP ? 0x1p39 : 0, 14 + product);
+        check_compare(&l, &f, LEVELS - 1, vl_compare_input_scale(l.p, &f, LEVELS - 1), 0x1p40, 13);
+        check_compare(&l, &f, LEVELS, 0x1p40, kind == VL_STEP ? 0x1p39 : 0, 14);
         f.bound = 0.03;
-        check_compare(&l, &f, LEVELS, 0x1p40, 0, 14 + product);
+        check_compare(&l, &f, LEVELS, 0x1p40, 0, 14);
     }
     lab_close(&l);
 }
@@ -94,10 +93,11 @@ static void every_table(void **state) {
     open_compare_lab(&l, 8, 19);
     for (uint32_t i = 0; i < vl_minimax_tables_count; i++) {
         vl_compare f = {&vl_minimax_tables[i], VL_RELU, 1};
-        uint32_t levels = vl_minimax_levels(f.minimax, 0, f.minimax->count) + 1;
-        check_compare(&l, &f, 19, 0x1p40, 0, levels);
+        uint32_t levels = vl_minimax_levels(f.minimax, 0, f.minimax->count),
+                 degree = f.minimax->stage[f.minimax->count - 1].degree;
+        check_compare(&l, &f, 19, 0x1p40, 0, levels + ((degree & (degree + 1)) == 0));
         f.kind = VL_SIGN;
-        check_compare(&l, &f, 19, 0x1p40, 0, levels - 1);
+        check_compare(&l, &f, 19, 0x1p40, 0, levels);
     }
     lab_close(&l);
 }
@@ -114,7 +114,8 @@ static void maximum(void **state) {
         b[i] *= 2;
         want[i] = fmax(a[i], b[i]);
     }
-    vl_ciphertext ca = lab_encrypt_real(&l, a, count, 0x1p40, LEVELS), cb = lab_encrypt_real(&l, b, count, 0x1p40, 16);
+    vl_ciphertext ca = lab_encrypt_real(&l, a, count, 0x1p40, LEVELS),
+                  cb = lab_encrypt_real(&l, b, count, 0x1p40, LEVELS);
     vl_exec x;
     OK(vl_exec_init(&x, 1, vl_compare_scratch(l.p, &f, LEVELS)));
     OK(vl_compare_max(&x, l.p, &l.keys, &f, &ca, &ca, &cb));
@@ -131,40 +132,39 @@ static void maximum(void **state) {
     lab_close(&l);
 }
 
-// Stages one by one, with a fresh encryption where a bootstrap would stand, which adds noise of 2^-13.
-static void in_parts(void **state) {
-    (void)state;
-    lab l;
-    open_compare_lab(&l, 9, 8);
+// Stages one by one, with a fresh encryption where a bootstrap would stand, which adds noise of 2^-13. `a_level`: of
+// the value that is kept for the product.
+static void check_parts(lab *l, uint16_t a_level, uint16_t want_level) {
     vl_compare f = {vl_minimax_find("15,15,27", 12), VL_RELU, 3};
-    uint32_t count = l.p->ring.n / 2;
+    uint32_t count = l->p->ring.n / 2;
     double *v = values(count, f.bound);
-    vl_ciphertext a = lab_encrypt_real(&l, v, count, 0x1p40, 8), u;
-    OK(vl_ciphertext_new(l.p, 8, 1, &u));
+    vl_ciphertext a = lab_encrypt_real(l, v, count, 0x1p40, 8), u;
+    OK(vl_ciphertext_new(l->p, 8, 1, &u));
     vl_exec x;
-    OK(vl_exec_init(&x, 1, vl_compare_scratch(l.p, &f, 8)));
-    vl_compare_cost cost = vl_compare_plan_stages(l.p, &f, 0, 1, 8, 0x1p40);
+    OK(vl_exec_init(&x, 1, vl_compare_scratch(l->p, &f, 8)));
+    vl_compare_cost cost = vl_compare_plan_stages(l->p, &f, 0, 1, 8, 0x1p40);
     assert_true(cost.levels == 5 && cost.divides);
-    OK(vl_compare_stages(&x, l.p, &l.keys, &f, 0, 1, 0, &u, &a));
+    OK(vl_compare_stages(&x, l->p, &l->keys, &f, 0, 1, 0, &u, &a));
+    vl_ciphertext_drop(&a, a_level);
     for (uint32_t i = 1; i < 3; i++) {
-        double complex *between = lab_decrypt(&l, &u, count);
+        double complex *between = lab_decrypt(l, &u, count);
         for (uint32_t k = 0; k < count; k++) {
             assert_true(cabs(between[k]) <= 1);
             between[k] += noise_value(k + i * count) * 0x1p-13;
         }
         vl_ciphertext_free(&u);
-        u = lab_encrypt(&l, between, count, 0x1p40, 8);
+        u = lab_encrypt(l, between, count, 0x1p40, 8);
         free(between);
-        cost = vl_compare_plan_stages(l.p, &f, i, 1, 8, 0x1p40);
-        assert_true(cost.levels == i + 3 && !cost.divides);
-        double scale = i == 2 ? vl_compare_factor_scale(l.p, 3, a.scale, 0x1p40) : 0x1p40;
-        OK(vl_compare_stages(&x, l.p, &l.keys, &f, i, 1, scale, &u, &u));
-        assert_true(u.scale == scale);
+        if (i == 2) break;
+        cost = vl_compare_plan_stages(l->p, &f, i, 1, 8, 0x1p40);
+        assert_true(cost.levels == 4 && !cost.divides);
+        OK(vl_compare_stages(&x, l->p, &l->keys, &f, i, 1, 0x1p40, &u, &u));
+        assert_true(u.scale == 0x1p40);
     }
-    OK(vl_compare_product(&x, l.p, &l.keys, &u, &a, &u));
-    assert_int_equal(u.level, 2);
-    assert_true(fabs(u.scale / 0x1p40 - 1) < 1e-15);
-    double complex *got = lab_decrypt(&l, &u, count);
+    assert_int_equal(8 - vl_compare_plan_finish(l->p, &f, 2, 8, u.scale, a.level).levels, want_level);
+    OK(vl_compare_finish(&x, l->p, &l->keys, &f, 2, 0x1p39, &u, &a, &u));
+    assert_true(u.level == want_level && u.scale == 0x1p39);
+    double complex *got = lab_decrypt(l, &u, count);
     check_values(&f, v, got, count, NOISE * 4);
     assert_int_equal(x.arena.used, 0);
     free(got);
@@ -172,6 +172,16 @@ static void in_parts(void **state) {
     vl_ciphertext_free(&a);
     vl_ciphertext_free(&u);
     vl_exec_clear(&x);
+}
+
+static void in_parts(void **state) {
+    (void)state;
+    lab l;
+    open_compare_lab(&l, 9, 8);
+    check_parts(&l, 8, 3); // multiplied in
+    check_parts(&l, 7, 2); // after the last stage
+    check_parts(&l, 3, 2);
+    check_parts(&l, 2, 1); // as low as it may be
     lab_close(&l);
 }
 
@@ -185,14 +195,14 @@ static void refusals(void **state) {
     double v[2] = {0.5, -0.25};
     vl_ciphertext ct = lab_encrypt_real(&l, v, 2, 0x1p40, LEVELS - 1), top = lab_encrypt_real(&l, v, 2, 0x1p40, LEVELS);
     assert_int_equal(vl_compare_apply(&l.x, p, &l.keys, &f, 0, &ct, &ct), VELUM_E_LIMIT);
-    assert_non_null(strstr(velum_last_error(), "need 15 levels, the input has 14"));
+    assert_non_null(strstr(velum_last_error(), "need 14 levels, the input has 13"));
     assert_int_equal(vl_compare_max(&l.x, p, &l.keys, &f, &ct, &ct, &top), VELUM_E_LIMIT);
-    assert_int_equal(vl_compare_stages(&l.x, p, &l.keys, &f, 0, 3, 0, &ct, &ct), VELUM_OK);
-    assert_int_equal(vl_compare_stages(&l.x, p, &l.keys, &f, 1, 1, 0, &ct, &ct), VELUM_E_LIMIT);
+    f.bound = 1;
+    OK(vl_compare_stages(&l.x, p, &l.keys, &f, 0, 3, 0, &ct, &ct));
     assert_int_equal(ct.level, 1);
-    assert_int_equal(vl_compare_product(&l.x, p, &l.keys, &ct, &ct, &ct), VELUM_E_LIMIT);
+    assert_int_equal(vl_compare_stages(&l.x, p, &l.keys, &f, 1, 1, 0, &ct, &ct), VELUM_E_LIMIT);
+    assert_int_equal(vl_compare_finish(&l.x, p, &l.keys, &f, 2, 0, &ct, &ct, &top), VELUM_E_LIMIT); // ct is too low
     assert_int_equal(vl_compare_apply(&l.x, p, &l.keys, &f, 0, &top, &top), VELUM_E_MISMATCH); // the key ends below
-    assert_int_equal(vl_compare_product(&l.x, p, &l.keys, &top, &top, &top), VELUM_E_MISMATCH);
     const double bad[] = {0, -1, INFINITY, NAN};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         f.bound = bad[i];
