@@ -23,8 +23,8 @@ typedef struct run {
     const vl_ring *ring;
     const vl_eval_keys *keys;
     const vl_bsgs *m;
-    vl_poly in[2];
-    const vl_digits *digits;
+    const vl_ciphertext *in;
+    const vl_digits *digits;  // of the inputs; then of the giant that turns
     uint32_t nq, np;          // of babies and sums of products
     bool turning;             // some baby turns: all is over QP
     uint32_t block;           // coefficients at a time
@@ -38,15 +38,19 @@ typedef struct run {
     size_t slot_words;
 } run;
 
+static uint32_t rows_of(const vl_bsgs_shape *s) { return s->outs * s->giants; }
+static uint32_t columns_of(const vl_bsgs_shape *s) { return s->inputs * s->babies; }
 static size_t stride_of(const vl_ring *ring) { return ring->n + STAGGER; }
-static size_t chunk_of(uint32_t babies) { return babies < CHUNK ? babies : CHUNK; }
+static size_t chunk_of(const vl_bsgs_shape *s) { return columns_of(s) < CHUNK ? columns_of(s) : CHUNK; }
 
 // A slot's scratch: two limbs, the babies', limbs of diagonals, two blocks, expanded blocks, a byte a giant.
-static size_t slot_words(const vl_ring *ring, uint32_t babies, uint32_t giants) {
-    return (2 + 2 * chunk_of(babies) + MADE) * stride_of(ring) + 2 * BLOCK + CHUNK * EXPAND + (giants + 63) / 64 * 8;
+static size_t slot_words(const vl_ring *ring, const vl_bsgs_shape *s) {
+    return (2 + 2 * chunk_of(s) + MADE) * stride_of(ring) + 2 * BLOCK + CHUNK * EXPAND + (rows_of(s) + 63) / 64 * 8;
 }
 
-static vl_diag diag_at(const run *s, uint32_t r, uint32_t b) { return s->m->diag[(size_t)r * s->m->babies + b]; }
+static vl_diag diag_at(const run *s, uint32_t r, uint32_t b) {
+    return s->m->diag[(size_t)r * columns_of(&s->m->shape) + b];
+}
 
 static const vl_switch_key *key_for(const run *s, int32_t k) {
     const vl_switch_key *key = vl_eval_keys_find(s->keys, vl_params_galois(s->p, k));
@@ -61,7 +65,7 @@ static bool baby_used(const run *s, uint32_t b) {
 }
 
 static bool giant_used(const run *s, uint32_t r) {
-    for (uint32_t b = 0; b < s->m->babies; b++)
+    for (uint32_t b = 0; b < columns_of(&s->m->shape); b++)
         if (diag_at(s, r, b).x) return true;
     return false;
 }
@@ -84,8 +88,10 @@ static void make_baby(limb_work *w, uint32_t b) {
     w->x0[at] = w->x1[at] = NULL;
     if (!baby_used(s, b)) return;
     const uint64_t *in[2] = {NULL, NULL};
+    const uint32_t input = b / s->m->shape.babies;
+    const int32_t turn = s->m->baby[b % s->m->shape.babies];
     if (w->i < s->nq)
-        for (int c = 0; c < 2; c++) in[c] = vl_poly_limb(s->ring, s->in[c], w->i);
+        for (int c = 0; c < 2; c++) in[c] = vl_poly_limb(s->ring, s->in[input].c[c], w->i);
     if (!s->turning) {
         w->x0[at] = in[0];
         w->x1[at] = in[1];
@@ -94,7 +100,7 @@ static void make_baby(limb_work *w, uint32_t b) {
     uint64_t *o[2] = {w->baby + 2 * at * stride_of(s->ring), w->baby + (2 * at + 1) * stride_of(s->ring)};
     w->x0[at] = o[0];
     w->x1[at] = o[1];
-    if (s->m->baby[b] == 0) {
+    if (turn == 0) {
         for (int c = 0; c < 2; c++) {
             if (in[c])
                 vl_rlwe_limb_lift(s->p, w->i, o[c], in[c]);
@@ -103,8 +109,8 @@ static void make_baby(limb_work *w, uint32_t b) {
         }
         return;
     }
-    const vl_switch_key *key = key_for(s, s->m->baby[b]);
-    vl_rlwe_limb_apply_key(s->p, s->digits, key, w->i, w->u[0], w->u[1]);
+    const vl_switch_key *key = key_for(s, turn);
+    vl_rlwe_limb_apply_key(s->p, &s->digits[input], key, w->i, w->u[0], w->u[1]);
     if (in[0]) vl_rlwe_limb_add_lifted(s->p, w->i, w->u[0], in[0]);
     for (int c = 0; c < 2; c++) w->q->k->automorphism(&key->perm, o[c], w->u[c]);
 }
@@ -158,7 +164,7 @@ static bool add_block(limb_work *w, uint32_t r, size_t at) {
     const uint64_t *m[CHUNK], *x0[CHUNK], *x1[CHUNK];
     uint64_t scalar[CHUNK];
     uint32_t count = 0;
-    const vl_diag *row = s->m->diag + (size_t)r * s->m->babies;
+    const vl_diag *row = s->m->diag + (size_t)r * columns_of(&s->m->shape);
     for (uint32_t b = w->begin; b < w->end; b++) {
         vl_diag d = row[b];
         if (!d.x || !d.words) continue;
@@ -181,8 +187,8 @@ static bool add_block(limb_work *w, uint32_t r, size_t at) {
 
 static void products_limb(void *arg, size_t item, uint32_t slot) {
     const run *s = arg;
-    const size_t stride = stride_of(s->ring), chunk = chunk_of(s->m->babies);
-    uint32_t giants = s->last - s->first;
+    const size_t stride = stride_of(s->ring), chunk = chunk_of(&s->m->shape);
+    const uint32_t rows = s->last - s->first, columns = columns_of(&s->m->shape);
     limb_work w = {.s = s, .i = (uint32_t)item, .q = vl_rlwe_limb_modulus(s->p, s->nq, (uint32_t)item)};
     w.u[0] = s->scratch + slot * s->slot_words;
     w.u[1] = w.u[0] + stride;
@@ -191,9 +197,9 @@ static void products_limb(void *arg, size_t item, uint32_t slot) {
     w.temp = w.made + MADE * stride;
     w.expand = w.temp + (size_t)2 * BLOCK;
     w.begun = (uint8_t *)(w.expand + (size_t)CHUNK * EXPAND);
-    memset(w.begun, 0, giants);
-    for (w.begin = 0; w.begin < s->m->babies; w.begin = w.end) {
-        w.end = w.begin + CHUNK < s->m->babies ? w.begin + CHUNK : s->m->babies;
+    memset(w.begun, 0, rows);
+    for (w.begin = 0; w.begin < columns; w.begin = w.end) {
+        w.end = w.begin + CHUNK < columns ? w.begin + CHUNK : columns;
         for (uint32_t b = w.begin; b < w.end; b++) make_baby(&w, b);
         for (uint32_t r = s->first; r < s->last; r++) add_made(&w, r);
         for (size_t at = 0; at < s->ring->n; at += s->block)
@@ -206,7 +212,7 @@ static void products_limb(void *arg, size_t item, uint32_t slot) {
 
 // The shape of blocks that suits the diagonals.
 static void choose_block(run *s) {
-    const size_t n = s->ring->n, all = (size_t)s->m->babies * s->m->giants;
+    const size_t n = s->ring->n, all = (size_t)rows_of(&s->m->shape) * columns_of(&s->m->shape);
     size_t gap = n < BLOCK ? n : BLOCK;
     bool full = false, some = false;
     for (size_t k = 0; k < all; k++) {
@@ -226,7 +232,7 @@ static void make_products(run *s, uint32_t first, uint32_t last, pair *kept) {
     s->last = last;
     s->kept = kept;
     size_t mark = vl_arena_mark(&s->x->arena);
-    s->slot_words = slot_words(s->ring, s->m->babies, s->m->giants);
+    s->slot_words = slot_words(s->ring, &s->m->shape);
     size_t bytes = s->slot_words * sizeof(uint64_t), limbs = s->nq + s->np;
     uint32_t slots = vl_exec_slots(s->x, limbs, bytes);
     s->scratch = vl_arena_take(&s->x->arena, slots * bytes);
@@ -264,7 +270,7 @@ static void turn_giant(run *s, uint32_t r, pair *inner, pair *sum) {
     }
     vl_digits digits = vl_rlwe_decompose(s->x, s->p, c1, &s->x->arena);
     s->digits = &digits;
-    s->key = key_for(s, s->m->giant[r]);
+    s->key = key_for(s, s->m->giant[r % s->m->shape.giants]);
     s->kept = inner;
     s->sum = sum;
     s->slot_words = 3 * stride_of(s->ring);
@@ -283,74 +289,79 @@ static pair take_pair(run *s, uint32_t np) {
 }
 
 // Some baby turns: everything over QP.
-static void giants_over_qp(run *s, const vl_poly out[2]) {
-    const uint32_t giants = s->m->giants;
-    pair *kept = vl_arena_take(&s->x->arena, giants * sizeof *kept), *sum = NULL;
-    for (uint32_t r = 0; r < giants; r++) kept[r] = take_pair(s, s->np);
+static void giants_over_qp(run *s, const vl_poly (*out)[2]) {
+    const vl_bsgs_shape *shape = &s->m->shape;
+    const uint32_t giants = shape->giants, rows = rows_of(shape);
+    pair *kept = vl_arena_take(&s->x->arena, rows * sizeof *kept);
+    for (uint32_t r = 0; r < rows; r++) kept[r] = take_pair(s, s->np);
     size_t mark = vl_arena_mark(&s->x->arena);
-    vl_digits digits = vl_rlwe_decompose(s->x, s->p, s->in[1], &s->x->arena);
-    s->digits = &digits;
-    make_products(s, 0, giants, kept);
+    vl_digits *digits = vl_arena_take(&s->x->arena, shape->inputs * sizeof *digits);
+    for (uint32_t i = 0; i < shape->inputs; i++)
+        digits[i] = vl_rlwe_decompose(s->x, s->p, vl_poly_prefix(s->in[i].c[1], s->nq), &s->x->arena);
+    s->digits = digits;
+    make_products(s, 0, rows, kept);
     vl_arena_release(&s->x->arena, mark);
-    for (uint32_t r = 0; r < giants; r++)
-        if (s->m->giant[r] == 0 && giant_used(s, r)) sum = &kept[r], s->any = true;
-    for (uint32_t r = 0; r < giants; r++) {
-        if (s->m->giant[r] == 0 || !giant_used(s, r)) continue;
-        if (!sum) sum = &kept[r];
-        turn_giant(s, r, &kept[r], sum);
-    }
-    for (int c = 0; c < 2; c++) {
-        if (sum)
-            vl_rlwe_mod_down(s->x, s->p, out[c], sum->c[c]);
-        else
-            vl_ring_zero(s->ring, out[c]);
+    for (uint32_t o = 0; o < shape->outs; o++) {
+        pair *sum = NULL, *of = kept + (size_t)o * giants;
+        s->any = false;
+        for (uint32_t r = 0; r < giants; r++)
+            if (s->m->giant[r] == 0 && giant_used(s, o * giants + r)) sum = &of[r], s->any = true;
+        for (uint32_t r = 0; r < giants; r++) {
+            if (s->m->giant[r] == 0 || !giant_used(s, o * giants + r)) continue;
+            if (!sum) sum = &of[r];
+            turn_giant(s, o * giants + r, &of[r], sum);
+        }
+        for (int c = 0; c < 2; c++) {
+            if (sum)
+                vl_rlwe_mod_down(s->x, s->p, out[o][c], sum->c[c]);
+            else
+                vl_ring_zero(s->ring, out[o][c]);
+        }
     }
 }
 
 // No baby turns: products over Q, one giant at a time.
-static void giants_over_q(run *s, const vl_poly out[2]) {
-    const uint32_t giants = s->m->giants;
-    pair still = take_pair(s, 0), inner = {0}, sum = {0};
-    bool unturned = false;
-    for (uint32_t r = 0; r < giants; r++) {
-        s->first = r;
-        if (!giant_used(s, r)) continue;
-        if (s->m->giant[r] == 0) {
-            make_products(s, r, r + 1, &still);
-            unturned = true;
-            continue;
+static void giants_over_q(run *s, const vl_poly (*out)[2]) {
+    const vl_bsgs_shape *shape = &s->m->shape;
+    pair *still = vl_arena_take(&s->x->arena, shape->outs * sizeof *still), inner = {0}, sum = {0};
+    for (uint32_t o = 0; o < shape->outs; o++) still[o] = take_pair(s, 0);
+    for (uint32_t o = 0; o < shape->outs; o++) {
+        bool unturned = false;
+        s->any = false;
+        for (uint32_t r = o * shape->giants; r < (o + 1) * shape->giants; r++) {
+            if (!giant_used(s, r)) continue;
+            if (s->m->giant[r % shape->giants] == 0) {
+                make_products(s, r, r + 1, &still[o]);
+                unturned = true;
+                continue;
+            }
+            if (!inner.c[0].x) {
+                inner = take_pair(s, 0);
+                sum = take_pair(s, s->ring->p_count);
+            }
+            make_products(s, r, r + 1, &inner);
+            turn_giant(s, r, &inner, &sum);
         }
-        if (!inner.c[0].x) {
-            inner = take_pair(s, 0);
-            sum = take_pair(s, s->ring->p_count);
-        }
-        make_products(s, r, r + 1, &inner);
-        turn_giant(s, r, &inner, &sum);
-    }
-    for (int c = 0; c < 2; c++) {
-        if (!unturned) vl_ring_zero(s->ring, still.c[c]);
-        if (s->any) {
+        for (int c = 0; c < 2; c++) {
+            if (!unturned) vl_ring_zero(s->ring, still[o].c[c]);
+            if (!s->any) continue;
             vl_rlwe_mod_down(s->x, s->p, inner.c[c], sum.c[c]);
-            vl_ring_add(s->x, s->ring, out[c], still.c[c], inner.c[c]);
-        } else {
-            vl_ring_copy(s->x, s->ring, out[c], still.c[c]);
+            vl_ring_add(s->x, s->ring, still[o].c[c], still[o].c[c], inner.c[c]);
         }
     }
+    for (uint32_t o = 0; o < shape->outs; o++) // at last: an output may be an input
+        for (int c = 0; c < 2; c++) vl_ring_copy(s->x, s->ring, out[o][c], still[o].c[c]);
 }
 
-uint32_t vl_bsgs_special(const vl_params *p, uint32_t babies, const int32_t *baby) {
-    return babies == 1 && baby[0] == 0 ? 0 : p->ring.p_count;
-}
-
-void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly out[2],
+void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly (*out)[2],
                    const vl_ciphertext *a) {
-    assert(a->degree == 1 && a->level >= m->level && m->level >= 1);
+    assert(m->level >= 1 && m->shape.turning == vl_bsgs_turns(m->shape.babies, m->baby));
+    for (uint32_t i = 0; i < m->shape.inputs; i++) assert(a[i].degree == 1 && a[i].level >= m->level);
     size_t mark = vl_arena_mark(&x->arena);
-    run s = {.x = x, .p = p, .ring = &p->ring, .keys = keys, .m = m, .nq = m->level};
-    for (int c = 0; c < 2; c++) s.in[c] = vl_poly_prefix(a->c[c], m->level);
-    s.np = vl_bsgs_special(p, m->babies, m->baby);
-    s.turning = s.np > 0;
-    s.last = m->giants;
+    run s = {.x = x, .p = p, .ring = &p->ring, .keys = keys, .m = m, .nq = m->level, .in = a};
+    s.turning = m->shape.turning;
+    s.np = s.turning ? p->ring.p_count : 0;
+    s.last = rows_of(&m->shape);
     choose_block(&s);
     if (s.turning)
         giants_over_qp(&s, out);
@@ -359,14 +370,14 @@ void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, con
     vl_arena_release(&x->arena, mark);
 }
 
-size_t vl_bsgs_scratch(const vl_params *p, uint32_t babies, uint32_t giants, bool turning, uint16_t level) {
+size_t vl_bsgs_scratch(const vl_params *p, const vl_bsgs_shape *shape, uint16_t level) {
     const vl_ring *ring = &p->ring;
     size_t q = vl_arena_need(vl_poly_bytes(ring, level, 0)), special = ring->p_count, limbs = level + special;
-    size_t qp = vl_arena_need(vl_poly_bytes(ring, level, ring->p_count)), digits = vl_rlwe_digits_bytes(p, level);
-    size_t slots = vl_cpu_count() < limbs ? vl_cpu_count() : limbs;
-    size_t words = slot_words(ring, babies, giants);
-    if (words < 3 * stride_of(ring)) words = 3 * stride_of(ring);
-    size_t kept = turning ? 2 * giants * qp + vl_arena_need(giants * sizeof(pair)) : 4 * q + 2 * qp;
+    size_t qp = vl_arena_need(vl_poly_bytes(ring, level, ring->p_count)), rows = rows_of(shape);
+    size_t slots = vl_cpu_count() < limbs ? vl_cpu_count() : limbs, words = slot_words(ring, shape);
+    size_t kept = 2 * shape->outs * q + 2 * q + 2 * qp + vl_arena_need(shape->outs * sizeof(pair));
+    if (shape->turning) kept = 2 * rows * qp + vl_arena_need(rows * sizeof(pair));
+    size_t inputs = vl_arena_need(shape->inputs * sizeof(vl_digits)) + shape->inputs * vl_rlwe_digits_bytes(p, level);
     size_t work = slots * vl_arena_need(words * sizeof(uint64_t)), rlwe = vl_rlwe_scratch(p, level);
-    return kept + q + digits + (work > rlwe ? work : rlwe) + 256;
+    return kept + q + inputs + (work > rlwe ? work : rlwe) + 256;
 }

@@ -7,7 +7,11 @@
 // kept whole. Each giant that turns then costs a division by P of one polynomial, a decomposition and a key product,
 // whose permutation and sum are done in the same pass over a limb. One division by P of each of the two sums ends it.
 //
-// Memory: the digits, 2 giants polynomials over QP, and a thread's 2 min(babies, VL_BSGS_CHUNK) + 6 limbs.
+// Block matrices: several inputs and several outputs, output o = sum over inputs i of such a map. A giant then turns
+// once an output, whatever the number of inputs, and a baby once an input, whatever the number of outputs.
+//
+// Memory: the digits, 2 giants polynomials over QP (times the outputs), and a thread's 2 min(babies, VL_BSGS_CHUNK) + 6
+// limbs.
 #ifndef VELUM_CIRCUITS_BSGS_H
 #define VELUM_CIRCUITS_BSGS_H
 
@@ -15,19 +19,25 @@
 
 #define VL_BSGS_CHUNK 32u // babies of one limb made at a time
 
+typedef struct vl_bsgs_shape {
+    uint32_t inputs, outs;   // ciphertexts
+    uint32_t babies, giants; // of each
+    bool turning;            // some baby is not 0: diagonals are over P too
+} vl_bsgs_shape;
+
 typedef struct vl_bsgs {
-    uint32_t babies, giants;
+    vl_bsgs_shape shape;
     const int32_t *baby, *giant; // rotations in slots to the left; 0 costs no key switch
-    const vl_diag *diag;         // giants x babies, over nq = level and vl_bsgs_special(...) limbs
+    const vl_diag *diag;         // (outs x giants) rows of (inputs x babies), over nq = level, and P if turning
     uint16_t level;
 } vl_bsgs;
 
-// Limbs of P that diagonals need: none if no baby turns.
-uint32_t vl_bsgs_special(const vl_params *p, uint32_t babies, const int32_t *baby);
-// out[0], out[1]: `level` limbs, not rescaled, scale = a's times the diagonals'. a: at level or above, degree 1. Keys
-// for all rotations but 0 at level or above. out may be a's polynomials.
-void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly out[2],
+// Whether a list of rotations is more than a single 0.
+static inline bool vl_bsgs_turns(uint32_t babies, const int32_t *baby) { return babies > 1 || baby[0] != 0; }
+// out[o]: two polynomials of `level` limbs, not rescaled, scale = a's times the diagonals'. a: `inputs` of one scale,
+// at level or above, degree 1. Keys for all rotations but 0 at level or above. out may be the inputs' polynomials.
+void vl_bsgs_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_bsgs *m, const vl_poly (*out)[2],
                    const vl_ciphertext *a);
-size_t vl_bsgs_scratch(const vl_params *p, uint32_t babies, uint32_t giants, bool turning, uint16_t level);
+size_t vl_bsgs_scratch(const vl_params *p, const vl_bsgs_shape *shape, uint16_t level);
 
 #endif

@@ -4,6 +4,15 @@
 #include <assert.h>
 #include <string.h>
 
+static vl_bsgs_shape shape_of(const vl_diagset_plan *plan) {
+    return (vl_bsgs_shape){1, 1, plan->babies, plan->giants, vl_bsgs_turns(plan->babies, plan->baby)};
+}
+
+// Limbs of P that diagonals have.
+static uint32_t special_limbs(const vl_params *p, const vl_diagset_plan *plan) {
+    return vl_bsgs_turns(plan->babies, plan->baby) ? p->ring.p_count : 0;
+}
+
 // The diagonal at `shift` slots: moved right by the giant step, so that the giant moves it back.
 static void shifted(const double complex *v, uint32_t slots, uint32_t shift, double complex *out) {
     memcpy(out + shift, v, (slots - shift) * sizeof *v);
@@ -36,7 +45,7 @@ static velum_status encode_all(vl_exec *x, const vl_encoder *e, const double com
                                vl_diagset *set) {
     const vl_params *p = vl_encoder_params(e);
     const vl_diagset_plan *plan = &set->plan;
-    uint32_t np = vl_bsgs_special(p, plan->babies, plan->baby), period[VL_DIAGSET_MAX], words[VL_DIAGSET_MAX];
+    uint32_t np = special_limbs(p, plan), period[VL_DIAGSET_MAX], words[VL_DIAGSET_MAX];
     for (uint32_t i = 0; i < plan->count; i++) period[i] = v[i] ? vl_diag_period(v[i], plan->slots) : 0;
     set->bytes = choose_forms(&p->ring, set, period, np, budget, words);
     set->diag = vl_alloc_array((size_t)plan->giants * plan->babies, sizeof *set->diag);
@@ -84,7 +93,7 @@ void vl_diagset_free(vl_diagset *set) {
 
 size_t vl_diagset_encode_scratch(const vl_params *p, const vl_diagset_plan *plan, uint16_t level) {
     return vl_arena_need(plan->slots * sizeof(double complex)) +
-           vl_diag_encode_scratch(p, level, vl_bsgs_special(p, plan->babies, plan->baby));
+           vl_diag_encode_scratch(p, level, special_limbs(p, plan));
 }
 
 void vl_diagset_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagset *set, vl_ciphertext *d,
@@ -92,17 +101,18 @@ void vl_diagset_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagset *se
     const vl_diagset_plan *plan = &set->plan;
     assert(d->capacity >= set->level);
     double scale = a->scale * set->scale;
-    vl_bsgs m = {plan->babies, plan->giants, plan->baby, plan->giant, set->diag, set->level};
-    vl_poly out[2] = {{d->c[0].x, set->level, 0}, {d->c[1].x, set->level, 0}};
+    vl_bsgs m = {shape_of(plan), plan->baby, plan->giant, set->diag, set->level};
+    const vl_poly out[1][2] = {{{d->c[0].x, set->level, 0}, {d->c[1].x, set->level, 0}}};
     vl_bsgs_apply(x, keys->params, keys, &m, out, a);
-    for (int c = 0; c < 2; c++) d->c[c] = out[c];
+    for (int c = 0; c < 2; c++) d->c[c] = out[0][c];
     d->level = set->level;
     d->degree = 1;
     d->scale = scale;
 }
 
 size_t vl_diagset_scratch(const vl_params *p, const vl_diagset_plan *plan, uint16_t level) {
-    return vl_bsgs_scratch(p, plan->babies, plan->giants, vl_bsgs_special(p, plan->babies, plan->baby) > 0, level);
+    const vl_bsgs_shape shape = shape_of(plan);
+    return vl_bsgs_scratch(p, &shape, level);
 }
 
 void vl_diagset_clear_apply(const vl_diagset_plan *plan, const int32_t *offset, const double complex *const *v,

@@ -5,6 +5,10 @@
 
 #include <assert.h>
 
+static vl_bsgs_shape shape_of(const vl_lintrans_plan *plan) {
+    return (vl_bsgs_shape){1, 1, plan->babies, plan->giants, plan->babies > 1};
+}
+
 void vl_lintrans_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_lintrans *lt,
                        vl_ciphertext *d, const vl_ciphertext *a) {
     assert(a->degree == 1 && a->level >= lt->level && lt->level >= 2);
@@ -16,8 +20,9 @@ void vl_lintrans_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys,
     int32_t *giant = baby + plan->babies;
     for (uint32_t b = 0; b < plan->babies; b++) baby[b] = (int32_t)(b * plan->shape.lanes);
     for (uint32_t r = 0; r < plan->giants; r++) giant[r] = (int32_t)(r * plan->babies * plan->shape.lanes);
-    vl_bsgs m = {plan->babies, plan->giants, baby, giant, lt->diag, lt->level};
-    vl_bsgs_apply(x, p, keys, &m, product.c, a);
+    vl_bsgs m = {shape_of(plan), baby, giant, lt->diag, lt->level};
+    const vl_poly out[1][2] = {{product.c[0], product.c[1]}};
+    vl_bsgs_apply(x, p, keys, &m, out, a);
 
     vl_ckks_rescale(x, p, d, &product);
     uint32_t steps[64], folds = vl_lintrans_fold_steps(plan, steps);
@@ -31,9 +36,10 @@ void vl_lintrans_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys,
 }
 
 size_t vl_lintrans_scratch(const vl_params *p, const vl_lintrans_plan *plan, uint16_t level) {
+    const vl_bsgs_shape shape = shape_of(plan);
     size_t product = 2 * vl_arena_need(vl_poly_bytes(&p->ring, level, 0));
     size_t lists = vl_arena_need((plan->babies + plan->giants) * sizeof(int32_t));
-    size_t bsgs = vl_bsgs_scratch(p, plan->babies, plan->giants, plan->babies > 1, level);
+    size_t bsgs = vl_bsgs_scratch(p, &shape, level);
     size_t ckks = vl_ckks_scratch(p, level);
     return product + lists + (bsgs > ckks ? bsgs : ckks) + 256;
 }

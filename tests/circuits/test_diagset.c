@@ -39,7 +39,7 @@ static void check_encrypted(lab *l, const set *s, const vl_diagset_plan *plan, u
     OK(vl_diagset_encode(&x, l->e, plan, (const double complex *const *)s->v, LEVEL, 0x1p40, budget, &d));
     if (budget == UINT64_MAX) assert_int_equal(d.expanded, 0);
     bool large = false; // some diagonal takes more than its coefficients
-    uint32_t np = vl_bsgs_special(l->p, plan->babies, plan->baby);
+    uint32_t np = vl_bsgs_turns(plan->babies, plan->baby) ? l->p->ring.p_count : 0;
     for (uint32_t i = 0; i < s->count; i++)
         large |= s->v[i] && vl_diag_words(&l->p->ring, vl_diag_period(s->v[i], s->slots)) * (LEVEL + np) > l->p->ring.n;
     if (budget == 0) assert_true(large == (d.expanded > 0));
