@@ -16,25 +16,39 @@ static uint32_t diagonal_period(const vl_lintrans_plan *plan) {
     return s->period_in > s->period_out ? s->period_in : s->period_out;
 }
 
-// Diagonal b of giant r, moved right by r B so that the giant step moves it back: its value at position t.
-static double value_at(const vl_lintrans_plan *plan, const double *weights, uint32_t r, uint32_t b, uint32_t t,
-                       uint32_t period) {
-    uint32_t shift = r * plan->babies;
-    int64_t at = lt_weight_at(plan, (t - shift) & (period - 1), shift + b);
-    return at < 0 ? 0 : weights[at];
+// Where a diagonal of a grid lies: row o R + r, column i B + b.
+typedef struct place {
+    uint32_t o, r, i, b;
+} place;
+
+static place place_of(const vl_lintrans_grid *g, uint64_t k) {
+    const uint32_t columns = g->inputs * g->plan->babies;
+    const uint32_t row = (uint32_t)(k / columns), column = (uint32_t)(k % columns);
+    return (place){row / g->plan->giants, row % g->plan->giants, column / g->plan->babies, column % g->plan->babies};
 }
 
-static bool is_zero(const vl_lintrans_plan *plan, const double *weights, uint32_t r, uint32_t b) {
-    uint32_t period = diagonal_period(plan);
+// Diagonal b of giant r, moved right by r B so that the giant step moves it back: its value at position t.
+static double value_at(const vl_lintrans_grid *g, place at, uint32_t t, uint32_t period) {
+    const vl_lintrans_shape *s = &g->plan->shape;
+    uint32_t shift = at.r * g->plan->babies;
+    int64_t in_block = lt_weight_at(g->plan, (t - shift) & (period - 1), shift + at.b);
+    if (in_block < 0) return 0;
+    size_t row = (size_t)at.o * lt_positions(s) + (size_t)in_block / s->cols;
+    size_t col = (size_t)at.i * lt_positions(s) + (size_t)in_block % s->cols;
+    return row < g->rows && col < g->cols ? g->weights[row * g->cols + col] : 0;
+}
+
+static bool is_zero(const vl_lintrans_grid *g, place at) {
+    uint32_t period = diagonal_period(g->plan);
     for (uint32_t t = 0; t < period; t++)
-        if (value_at(plan, weights, r, b, t, period) != 0) return false;
+        if (value_at(g, at, t, period) != 0) return false;
     return true;
 }
 
-static void fill_diagonal(const vl_lintrans_plan *plan, const double *weights, uint32_t r, uint32_t b, double *v) {
-    uint32_t period = diagonal_period(plan), lanes = plan->shape.lanes;
+static void fill_diagonal(const vl_lintrans_grid *g, place at, double *v) {
+    uint32_t period = diagonal_period(g->plan), lanes = g->plan->shape.lanes;
     for (uint32_t t = 0; t < period; t++) {
-        double w = value_at(plan, weights, r, b, t, period);
+        double w = value_at(g, at, t, period);
         for (uint32_t lane = 0; lane < lanes; lane++) v[(size_t)t * lanes + lane] = w;
     }
 }
@@ -44,45 +58,71 @@ static uint32_t diagonal_words(const vl_params *p, const vl_lintrans_plan *plan)
     return vl_diag_words(&p->ring, diagonal_period(plan) * plan->shape.lanes);
 }
 
-// Finds the diagonals that are not zero, chooses the form of each and allocates them all.
-static velum_status lay_out(const vl_params *p, const double *weights, uint64_t budget, vl_lintrans *lt) {
-    const vl_lintrans_plan *plan = &lt->plan;
-    uint32_t np = special_limbs(p, plan), whole = diagonal_words(p, plan);
-    uint64_t each = vl_diag_bytes(&p->ring, whole, lt->level, np), less = vl_diag_bytes(&p->ring, 0, lt->level, np);
-    uint64_t kept = 0, all = (uint64_t)plan->giants * plan->babies, *at = vl_alloc_array(all, sizeof *at);
-    lt->diag = vl_alloc_array(all, sizeof *lt->diag);
-    VL_FAIL_IF(!at || !lt->diag, VELUM_E_NOMEM, "no memory for a linear map");
-    for (uint64_t k = 0; k < all; k++) {
+// Finds the diagonals that are not zero, chooses the form of each and allocates them all in one block: that many small
+// blocks would spend more on first touches than on encoding.
+static velum_status lay_out(const vl_params *p, const vl_lintrans_grid *g, uint64_t budget, vl_lintrans_diagonals *d) {
+    uint32_t np = special_limbs(p, g->plan), whole = diagonal_words(p, g->plan);
+    uint64_t each = vl_diag_bytes(&p->ring, whole, g->level, np), less = vl_diag_bytes(&p->ring, 0, g->level, np);
+    uint64_t kept = 0, all = (uint64_t)g->outs * g->plan->giants * g->inputs * g->plan->babies;
+    uint64_t *at = vl_alloc_array(all, sizeof *at);
+    d->diag = vl_alloc_array(all, sizeof *d->diag);
+    for (uint64_t k = 0; at && d->diag && k < all; k++) {
         at[k] = UINT64_MAX;
-        if (is_zero(plan, weights, (uint32_t)(k / plan->babies), (uint32_t)(k % plan->babies))) continue;
+        if (is_zero(g, place_of(g, k))) continue;
         bool fits = each <= less || kept + each <= budget;
-        at[k] = lt->bytes;
-        lt->diag[k].words = fits ? whole : 0;
-        lt->bytes += fits ? each : less;
+        at[k] = d->bytes;
+        d->diag[k].words = fits ? whole : 0;
+        d->bytes += fits ? each : less;
         kept += fits ? each : 0;
-        lt->expanded += !fits;
+        d->expanded += !fits;
     }
-    lt->block = vl_alloc_raw(lt->bytes);
-    for (uint64_t k = 0; lt->block && k < all; k++)
-        if (at[k] != UINT64_MAX) lt->diag[k].x = lt->block + at[k] / sizeof(uint64_t);
+    d->block = vl_alloc_raw(d->bytes);
+    bool good = at && d->diag && d->block;
+    for (uint64_t k = 0; good && k < all; k++)
+        if (at[k] != UINT64_MAX) d->diag[k].x = d->block + at[k] / sizeof(uint64_t);
     vl_free(at);
-    VL_FAIL_IF(!lt->block, VELUM_E_NOMEM, "no memory for %llu bytes of diagonals", (unsigned long long)lt->bytes);
+    VL_FAIL_IF(!good, VELUM_E_NOMEM, "no memory for a linear map: %llu bytes of diagonals",
+               (unsigned long long)d->bytes);
+    return VELUM_OK;
+}
+
+static velum_status encode_diagonals(vl_exec *x, const vl_encoder *e, const vl_lintrans_grid *g, uint64_t budget,
+                                     double *v, vl_lintrans_diagonals *d) {
+    const vl_params *p = vl_encoder_params(e);
+    VL_TRY(lay_out(p, g, budget, d));
+    const uint64_t all = (uint64_t)g->outs * g->plan->giants * g->inputs * g->plan->babies;
+    for (uint64_t k = 0; k < all; k++) {
+        if (!d->diag[k].x) continue;
+        fill_diagonal(g, place_of(g, k), v);
+        VL_TRY(vl_diag_encode(x, e, v, NULL, diagonal_period(g->plan) * g->plan->shape.lanes, g->scale, g->level,
+                              special_limbs(p, g->plan), d->diag[k]));
+    }
+    return VELUM_OK;
+}
+
+velum_status vl_lintrans_encode_grid(vl_exec *x, const vl_encoder *e, const vl_lintrans_grid *g, uint64_t budget,
+                                     double *v, vl_lintrans_diagonals *out) {
+    vl_lintrans_diagonals d = {0};
+    velum_status status = encode_diagonals(x, e, g, budget, v, &d);
+    if (status != VELUM_OK) {
+        vl_free(d.diag);
+        vl_free(d.block);
+        return status;
+    }
+    *out = d;
     return VELUM_OK;
 }
 
 static velum_status encode_all(vl_exec *x, const vl_encoder *e, const vl_params *p, const double *weights,
                                const double *bias, double out_scale, uint64_t budget, double *v, vl_lintrans *lt) {
-    const vl_lintrans_plan *plan = &lt->plan;
-    const vl_lintrans_shape *s = &plan->shape;
-    VL_TRY(lay_out(p, weights, budget, lt));
-    for (uint32_t r = 0; r < plan->giants; r++)
-        for (uint32_t b = 0; b < plan->babies; b++) {
-            vl_diag d = lt->diag[(size_t)r * plan->babies + b];
-            if (!d.x) continue;
-            fill_diagonal(plan, weights, r, b, v);
-            VL_TRY(vl_diag_encode(x, e, v, NULL, diagonal_period(plan) * s->lanes, lt->scale, lt->level,
-                                  special_limbs(p, plan), d));
-        }
+    const vl_lintrans_shape *s = &lt->plan.shape;
+    const vl_lintrans_grid grid = {&lt->plan, weights, s->rows, s->cols, 1, 1, lt->level, lt->scale};
+    vl_lintrans_diagonals d;
+    VL_TRY(vl_lintrans_encode_grid(x, e, &grid, budget, v, &d));
+    lt->diag = d.diag;
+    lt->block = d.block;
+    lt->bytes = d.bytes;
+    lt->expanded = d.expanded;
     if (!bias) return VELUM_OK;
     for (uint32_t i = 0; i < s->period_out * s->lanes; i++) v[i] = i / s->lanes < s->rows ? bias[i / s->lanes] : 0;
     VL_TRY(vl_poly_new(&p->ring, lt->level - 1u, 0, &lt->bias));
