@@ -95,7 +95,7 @@ size_t vl_compare_scratch(const vl_params *p, const vl_compare *f, uint16_t leve
         double c[VL_MINIMAX_MAX_DEGREE + 1];
         vl_polynomial stage;
         stage_polynomial(f, i, c, &stage);
-        size_t need = (has_product(f) ? vl_poly_scratch_times : vl_poly_scratch)(p, &stage, level);
+        size_t need = vl_poly_scratch_times(p, &stage, level); // more than without a product
         if (need > most) most = need;
     }
     return 3 * vl_arena_need(2 * vl_poly_bytes(&p->ring, level, 0)) + most; // the difference, u, the factor
