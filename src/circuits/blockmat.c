@@ -51,7 +51,8 @@ velum_status vl_blockmat_plan_split(const vl_blockmat_shape *shape, uint32_t bab
 vl_lintrans_cost vl_blockmat_price(const vl_blockmat_plan *plan, const vl_lintrans_prices *prices) {
     const uint32_t b = plan->block.babies, r = plan->block.giants, inputs = plan->inputs, outs = plan->outs;
     uint32_t steps[64];
-    vl_lintrans_cost cost = {.products = inputs * outs * b * r, .diagonals = inputs * outs * b * r};
+    const uint32_t products = inputs * outs * lt_terms(&plan->block);
+    vl_lintrans_cost cost = {.products = products, .diagonals = products};
     cost.rotations = outs * vl_lintrans_fold_steps(&plan->block, steps);
     cost.hoisted = inputs * (b - 1) + outs * (r - 1);
     cost.decompositions = inputs * (b > 1) + outs * (r - 1);
@@ -76,8 +77,10 @@ velum_status vl_blockmat_plan_best(const vl_blockmat_shape *shape, const vl_lint
         return VELUM_OK;
     }
     const uint32_t diagonals = lt_diagonals(&block);
-    for (uint32_t giants = 1; giants <= diagonals; giants *= 2) {
-        if (vl_lintrans_plan_split(&block, diagonals / giants, giants, 1, &made.block) != VELUM_OK) continue;
+    for (uint32_t giants = 1; giants <= diagonals; giants++) {
+        const uint32_t babies = (diagonals + giants - 1) / giants;
+        if ((diagonals + babies - 1) / babies != giants) continue;
+        if (vl_lintrans_plan_split(&block, babies, giants, 1, &made.block) != VELUM_OK) continue;
         vl_lintrans_cost c = vl_blockmat_price(&made, prices);
         if (best.rows && !(c.seconds < best_cost.seconds)) continue;
         best = made;

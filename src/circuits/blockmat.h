@@ -25,7 +25,7 @@ typedef struct vl_blockmat_plan { // pure data
 typedef struct vl_blockmat_shape {
     uint32_t rows, cols, slots, lanes, period_in, period_out;
 } vl_blockmat_shape;
-// babies * giants = min(P_in, P_out).
+// giants = ceil(D / babies), D = min(P_in, P_out).
 velum_status vl_blockmat_plan_split(const vl_blockmat_shape *shape, uint32_t babies, uint32_t giants,
                                     vl_blockmat_plan *plan);
 velum_status vl_blockmat_plan_best(const vl_blockmat_shape *shape, const vl_lintrans_prices *prices,

@@ -44,7 +44,7 @@ typedef struct vl_lintrans_shape {
 
 typedef struct vl_lintrans_plan { // pure data; saved in programs
     vl_lintrans_shape shape;
-    uint32_t babies, giants, copies, folds; // B, R, G, W: powers of two
+    uint32_t babies, giants, copies, folds; // B, R, G, W; all powers of two if G > 1
     uint32_t spacing;                       // S + R B: distance of copies, in positions; 0 if G = 1
     uint32_t valid_out;
 } vl_lintrans_plan;
@@ -67,7 +67,8 @@ vl_lintrans_prices vl_lintrans_prices_counted(const vl_params *p, uint16_t level
 // The shape itself: powers of two, cols <= period_in, rows <= period_out, periods within slots / lanes,
 // period_in <= valid_in <= slots / lanes, rows <= valid_need <= slots / lanes. VELUM_E_FORMAT otherwise, naming it.
 velum_status vl_lintrans_shape_check(const vl_lintrans_shape *shape);
-// The plan with these splits (powers of two, babies * giants * copies = D). VELUM_E_LIMIT if valid_need is not reached.
+// The plan with these splits: powers of two, babies * giants * copies = D; or one copy and giants = ceil(D / babies),
+// any numbers (the last giant then has fewer diagonals). VELUM_E_LIMIT if valid_need is not reached.
 velum_status vl_lintrans_plan_split(const vl_lintrans_shape *shape, uint32_t babies, uint32_t giants, uint32_t copies,
                                     vl_lintrans_plan *plan);
 // The cheapest plan (ties: fewer keys). VELUM_E_LIMIT if the shape does not fit the slots.

@@ -167,7 +167,7 @@ void vl_lintrans_free(vl_lintrans *lt) {
 }
 
 uint64_t vl_lintrans_bytes(const vl_params *p, const vl_lintrans_plan *plan, uint16_t level, bool bias) {
-    uint64_t diagonals = (uint64_t)plan->giants * plan->babies;
+    uint64_t diagonals = lt_terms(plan);
     return diagonals * vl_diag_bytes(&p->ring, diagonal_words(p, plan), level, special_limbs(p, plan)) +
            (bias ? vl_poly_bytes(&p->ring, level - 1u, 0) : 0);
 }

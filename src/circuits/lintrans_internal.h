@@ -9,6 +9,11 @@ static inline uint32_t lt_positions(const vl_lintrans_shape *s) { return s->slot
 static inline uint32_t lt_diagonals(const vl_lintrans_shape *s) {
     return s->period_in < s->period_out ? s->period_in : s->period_out;
 }
+// Diagonals of a copy: with one copy the last giant may have fewer than B.
+static inline uint32_t lt_terms(const vl_lintrans_plan *p) {
+    uint32_t all = p->babies * p->giants, diagonals = lt_diagonals(&p->shape);
+    return all < diagonals ? all : diagonals;
+}
 static inline bool lt_cyclic(const vl_lintrans_plan *p) {
     return p->copies == 1 && p->shape.valid_in == lt_positions(&p->shape);
 }
@@ -25,7 +30,7 @@ static inline int64_t lt_weight_at(const vl_lintrans_plan *p, uint32_t u, uint32
         at = u % p->spacing;
         if (copy >= p->copies) return -1;
     }
-    if (at >= lt_needed(p)) return -1;
+    if (at >= lt_needed(p) || d >= lt_terms(p)) return -1;
     d += copy * p->giants * p->babies;
     uint32_t row = at & (s->period_out - 1), col = (at + d) & (s->period_in - 1);
     return row < s->rows && col < s->cols ? (int64_t)row * s->cols + col : -1;
