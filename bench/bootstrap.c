@@ -18,7 +18,7 @@ typedef struct bench {
     vl_exec x;
     vl_secret_key sk;
     vl_eval_keys keys;
-    vl_encapsulation raise;
+    vl_bootstrap_keys own;
     vl_bootstrap_plan plan;
     vl_bootstrap *b;
     double complex *v, *got;
@@ -37,7 +37,7 @@ static double now(void) {
 
 static void once(void *arg) {
     bench *b = arg;
-    velum_status status = vl_bootstrap_apply(&b->x, b->b, &b->keys, &b->raise, &b->out, &b->in, &b->report);
+    velum_status status = vl_bootstrap_apply(&b->x, b->b, &b->keys, &b->own, &b->out, &b->in, &b->report);
     if (b->status == VELUM_OK) b->status = status;
     b->runs++;
 }
@@ -60,7 +60,7 @@ static velum_status prepare(bench *b, const vl_bootstrap_params *set) {
     VL_TRY(vl_secret_key_new(b->p, &b->sk));
     double start = now();
     VL_TRY(vl_eval_keys_generate(&b->x, b->p, &b->sk, b->plan.keys, b->plan.key_count, 0, &b->keys));
-    VL_TRY(vl_encapsulation_new(&b->x, b->p, &b->sk, set->weight, b->plan.top, &b->raise));
+    VL_TRY(vl_bootstrap_keys_new(&b->x, &b->plan, b->p, &b->sk, &b->own));
     b->keygen = now() - start;
     VL_TRY(vl_bootstrap_new(&b->x, &b->plan, b->encoder, &b->b));
     uint32_t slots = UINT32_C(1) << set->log_slots;
@@ -83,7 +83,7 @@ static velum_status prepare(bench *b, const vl_bootstrap_params *set) {
 
 static void release(bench *b) {
     vl_bootstrap_free(b->b);
-    vl_encapsulation_free(&b->raise);
+    vl_bootstrap_keys_free(&b->own);
     if (b->keys.key) vl_eval_keys_free(&b->keys);
     vl_secret_key_free(&b->sk);
     vl_ciphertext_free(&b->in);
@@ -112,7 +112,8 @@ static void print_stages(const bench *b, const vl_precision *bits) {
             b->plan.params.name, bits->bits_mean, b->plan.precision_bits, bits->bits_min, b->plan.seconds,
             (double)b->plan.key_bytes / 1e9, (double)b->plan.scratch_bytes / 1e9);
     for (uint32_t i = 0; i < 6; i++)
-        fprintf(stderr, "    %-14s %8.3f s\n", names[i], b->report.seconds[i] / b->runs);
+        fprintf(stderr, "    %-14s %8.3f s, processor %8.3f s\n", names[i], b->report.seconds[i] / b->runs,
+                b->report.cpu[i] / b->runs);
 }
 
 static velum_status time_set(bench *b) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/bootstrap.h"
 
+#include "rlwe/keys.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -9,6 +11,7 @@
 
 struct vl_bootstrap {
     const vl_params *p;
+    vl_params *low; // of SlotsToCoeffs, where it comes first
     vl_bootstrap_plan plan;
     vl_diagonal_map cts[VL_DFT_MAX_FACTORS], stc[VL_DFT_MAX_FACTORS];
     vl_poly i_unit; // i in every slot: X^(N/2), over the limbs of EvalMod's input and one more
@@ -45,6 +48,18 @@ static velum_status make_transform(vl_exec *x, const vl_encoder *e, const vl_dft
     return VELUM_OK;
 }
 
+static velum_status make_stc(vl_exec *x, const vl_encoder *e, vl_bootstrap *b, double change,
+                             const double complex *pre) {
+    const vl_bootstrap_plan *plan = &b->plan;
+    if (!slots_first(b)) return make_transform(x, e, &plan->stc, plan->stc_level, change, pre, NULL, b->stc);
+    vl_encoder *low;
+    VL_TRY(vl_params_new(&plan->low, b->p->ring.kernels, &b->low));
+    VL_TRY(vl_encoder_new(b->low, &low));
+    velum_status status = make_transform(x, low, &plan->stc, plan->stc_level, change, pre, NULL, b->stc);
+    vl_encoder_free(low);
+    return status;
+}
+
 static velum_status set_up(vl_exec *x, const vl_encoder *e, vl_bootstrap *b) {
     const vl_bootstrap_plan *plan = &b->plan;
     uint32_t n = UINT32_C(1) << plan->params.log_slots;
@@ -63,9 +78,7 @@ static velum_status set_up(vl_exec *x, const vl_encoder *e, vl_bootstrap *b) {
     velum_status status = make_transform(x, e, &plan->cts, plan->top, b->x_scale / 2 / raised, NULL,
                                          sparse ? turned : NULL, b->cts);
     double change = slots_first(b) ? q0 / plan->mod1.literal.ratio / plan->scale : 1;
-    if (status == VELUM_OK)
-        status = make_transform(x, e, &plan->stc, plan->stc_level, change, sparse && !slots_first(b) ? half : NULL,
-                                NULL, b->stc);
+    if (status == VELUM_OK) status = make_stc(x, e, b, change, sparse && !slots_first(b) ? half : NULL);
     if (status == VELUM_OK) status = vl_poly_new(&b->p->ring, plan->mod_level + 1u, 0, &b->i_unit);
     if (status == VELUM_OK) status = vl_encode_complex(x, e, &i_value, 1, 1, b->i_unit);
     if (status == VELUM_OK && sparse && slots_first(b)) {
@@ -101,6 +114,7 @@ void vl_bootstrap_free(vl_bootstrap *b) {
     }
     vl_poly_free(&b->i_unit);
     vl_poly_free(&b->mask);
+    vl_params_free(b->low);
     vl_free(b);
 }
 
@@ -114,6 +128,40 @@ uint64_t vl_bootstrap_bytes(const vl_bootstrap *b) {
 
 size_t vl_bootstrap_setup_scratch(const vl_params *p) {
     return vl_diagonal_map_encode_scratch(p, (uint16_t)p->ring.q_count);
+}
+
+// ---- keys ----
+
+static velum_status make_low_keys(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
+                                  const vl_secret_key *sk, vl_bootstrap_keys *out) {
+    VL_TRY(vl_params_new(&plan->low, p->ring.kernels, &out->low_params));
+    vl_secret_key low = {.coeffs = sk->coeffs}; // the same secret over fewer primes
+    VL_TRY(vl_keys_expand_secret(out->low_params, &low));
+    velum_status status = vl_eval_keys_generate(x, out->low_params, &low, plan->keys + plan->key_count, plan->low_count,
+                                                0, &out->low);
+    vl_secret_free(low.s.x);
+    return status;
+}
+
+velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
+                                   const vl_secret_key *sk, vl_bootstrap_keys *out) {
+    vl_bootstrap_keys made = {0};
+    velum_status status = vl_encapsulation_new(x, p, sk, plan->params.weight, plan->top, &made.raise);
+    if (status == VELUM_OK && plan->low_count) status = make_low_keys(x, plan, p, sk, &made);
+    if (status != VELUM_OK) {
+        vl_bootstrap_keys_free(&made);
+        return status;
+    }
+    *out = made;
+    return VELUM_OK;
+}
+
+void vl_bootstrap_keys_free(vl_bootstrap_keys *keys) {
+    if (!keys) return;
+    vl_encapsulation_free(&keys->raise);
+    vl_eval_keys_free(&keys->low);
+    vl_params_free(keys->low_params);
+    *keys = (vl_bootstrap_keys){0};
 }
 
 // ---- checks ----
@@ -135,26 +183,33 @@ static int32_t rotation_of(const vl_params *p, uint64_t galois) {
     return -1;
 }
 
-static velum_status check_keys(const vl_bootstrap *b, const vl_eval_keys *keys, const vl_encapsulation *raise) {
+static velum_status check_key_set(const vl_params *p, const vl_eval_keys *keys, const vl_key_request *want,
+                                  uint32_t count) {
+    VL_FAIL_IF(!keys->params || memcmp(keys->params->digest, p->digest, VL_DIGEST_BYTES) != 0, VELUM_E_MISMATCH,
+               "bootstrap: keys made for other parameters");
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t g = want[i].galois;
+        const vl_switch_key *key = vl_eval_keys_find(keys, g);
+        if (key && key->nq >= want[i].level) continue;
+        if (g == 0) return VL_FAIL(VELUM_E_MISMATCH, "bootstrap: no relinearisation key for level %u", want[i].level);
+        if (g == vl_params_galois_conj(p))
+            return VL_FAIL(VELUM_E_MISMATCH, "bootstrap: no conjugation key for level %u", want[i].level);
+        return VL_FAIL(VELUM_E_MISMATCH, "bootstrap: no key for rotation by %d at level %u", rotation_of(p, g),
+                       want[i].level);
+    }
+    return VELUM_OK;
+}
+
+static velum_status check_keys(const vl_bootstrap *b, const vl_eval_keys *keys, const vl_bootstrap_keys *own) {
     const vl_bootstrap_plan *plan = &b->plan;
-    VL_FAIL_IF(memcmp(keys->params->digest, b->p->digest, VL_DIGEST_BYTES) != 0 ||
-                   memcmp(raise->params->digest, b->p->digest, VL_DIGEST_BYTES) != 0,
-               VELUM_E_MISMATCH, "bootstrap: keys made for other parameters");
+    const vl_encapsulation *raise = &own->raise;
+    VL_TRY(check_key_set(b->p, keys, plan->keys, plan->key_count));
+    VL_FAIL_IF(!raise->params || memcmp(raise->params->digest, b->p->digest, VL_DIGEST_BYTES) != 0, VELUM_E_MISMATCH,
+               "bootstrap: no encapsulation key for these parameters");
     VL_FAIL_IF(raise->level < plan->top || raise->weight != plan->params.weight, VELUM_E_MISMATCH,
                "bootstrap: an encapsulation key of weight %u for level %u, weight %u and level %u are needed",
                raise->weight, raise->level, plan->params.weight, plan->top);
-    for (uint32_t i = 0; i < plan->key_count; i++) {
-        uint64_t g = plan->keys[i].galois;
-        const vl_switch_key *key = vl_eval_keys_find(keys, g);
-        if (key && key->nq >= plan->keys[i].level) continue;
-        if (g == 0)
-            return VL_FAIL(VELUM_E_MISMATCH, "bootstrap: no relinearisation key for level %u", plan->keys[i].level);
-        if (g == vl_params_galois_conj(b->p))
-            return VL_FAIL(VELUM_E_MISMATCH, "bootstrap: no conjugation key for level %u", plan->keys[i].level);
-        return VL_FAIL(VELUM_E_MISMATCH, "bootstrap: no key for rotation by %d at level %u", rotation_of(b->p, g),
-                       plan->keys[i].level);
-    }
-    return VELUM_OK;
+    return slots_first(b) ? check_key_set(b->low, &own->low, plan->keys + plan->key_count, plan->low_count) : VELUM_OK;
 }
 
 // ---- the stages ----
@@ -163,22 +218,27 @@ typedef struct run {
     const vl_bootstrap *b;
     const vl_params *p;
     const vl_eval_keys *keys;
+    const vl_bootstrap_keys *own;
     vl_bootstrap_report *report;
-    double last;
+    double last, last_cpu;
 } run;
 
-static double now(void) {
+static double now(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void mark_stage(run *s, uint32_t stage, const char *name, const vl_ciphertext *ct) {
     if (!s->report) return;
-    double t = now();
-    s->report->seconds[stage] += t - s->last;
+    double t = now(CLOCK_MONOTONIC) - s->last, cpu = now(CLOCK_PROCESS_CPUTIME_ID) - s->last_cpu;
+    s->report->seconds[stage] += t;
+    s->report->seconds[5] += t;
+    s->report->cpu[stage] += cpu;
+    s->report->cpu[5] += cpu;
     if (s->report->probe) s->report->probe(s->report->arg, name, ct);
-    s->last = now();
+    s->last = now(CLOCK_MONOTONIC);
+    s->last_cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 // ct += its rotation by k slots
@@ -192,9 +252,10 @@ static void fold(run *s, vl_ciphertext *ct, int32_t k) {
 
 static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
+    const vl_eval_keys *keys = slots_first(b) ? &s->own->low : s->keys;
     for (uint32_t f = 0; f < b->plan.stc.factors; f++) {
-        vl_diagonal_map_apply(s->x, s->keys, &b->stc[f], ct, ct);
-        vl_ckks_rescale(s->x, s->p, ct, ct);
+        vl_diagonal_map_apply(s->x, keys, &b->stc[f], ct, ct);
+        vl_ckks_rescale(s->x, keys->params, ct, ct);
         if (f == 0 && is_sparse(b) && !slots_first(b)) fold(s, ct, INT32_C(1) << b->plan.params.log_slots);
     }
 }
@@ -229,7 +290,7 @@ static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_cipherte
     re->scale = s->b->x_scale;
 }
 
-static velum_status bootstrap(run *s, const vl_encapsulation *raise, vl_ciphertext *d, const vl_ciphertext *ct) {
+static velum_status bootstrap(run *s, vl_ciphertext *d, const vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_bootstrap_plan *plan = &b->plan;
     vl_arena *arena = &s->x->arena;
@@ -239,7 +300,7 @@ static velum_status bootstrap(run *s, const vl_encapsulation *raise, vl_cipherte
     if (slots_first(b)) slots_to_coeffs(s, &low);
     mark_stage(s, 0, "SlotsToCoeffs", &low);
     vl_ciphertext w = vl_ciphertext_take(s->p, arena, plan->top, 1), other;
-    vl_encapsulation_raise(s->x, raise, plan->top, &w, &low);
+    vl_encapsulation_raise(s->x, &s->own->raise, plan->top, &w, &low);
     mark_stage(s, 1, "ModRaise", &w);
     coeffs_to_slots(s, &w);
     vl_ciphertext re = vl_ciphertext_take(s->p, arena, w.level, 1);
@@ -266,17 +327,17 @@ static velum_status bootstrap(run *s, const vl_encapsulation *raise, vl_cipherte
 }
 
 velum_status vl_bootstrap_apply(vl_exec *x, const vl_bootstrap *b, const vl_eval_keys *keys,
-                                const vl_encapsulation *raise, vl_ciphertext *d, const vl_ciphertext *ct,
+                                const vl_bootstrap_keys *own, vl_ciphertext *d, const vl_ciphertext *ct,
                                 vl_bootstrap_report *report) {
     VL_TRY(check_input(b, ct));
-    VL_TRY(check_keys(b, keys, raise));
+    VL_TRY(check_keys(b, keys, own));
     VL_FAIL_IF(d->capacity < b->plan.out_level, VELUM_E_USAGE, "bootstrap: room for %u limbs, the result has %u",
                d->capacity, b->plan.out_level);
     size_t mark = vl_arena_mark(&x->arena);
-    run s = {.x = x, .b = b, .p = b->p, .keys = keys, .report = report, .last = now()};
-    double start = s.last;
-    velum_status status = bootstrap(&s, raise, d, ct);
-    if (report) report->seconds[5] += now() - start;
+    run s = {.x = x, .b = b, .p = b->p, .keys = keys, .own = own, .report = report};
+    s.last = now(CLOCK_MONOTONIC);
+    s.last_cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+    velum_status status = bootstrap(&s, d, ct);
     vl_arena_release(&x->arena, mark);
     return status;
 }

@@ -14,6 +14,9 @@
 // Sparse slots (2^g < N/2): log2(N/2) - g rotations project onto the subring, the transforms are of size 2^g, and real and
 // imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two.
 //
+// SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of the
+// work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for them.
+//
 // The chain, lowest limb first:  q_0 | StC | left over | [one, sparse slots] | EvalMod | CtS   (SlotsToCoeffs first)
 //                                q_0 | left over | StC | EvalMod | CtS                         (CoeffsToSlots first)
 #ifndef VELUM_CIRCUITS_BOOTSTRAP_H
@@ -59,8 +62,10 @@ typedef struct vl_bootstrap_plan {
     double log2_failure;            // of one bootstrap
     double precision_bits;          // estimate: -log2 of the mean |error| for full-range random slots
     uint32_t security_bits;         // the weakest of all keys: 128, 192, 256 or 0
-    uint32_t key_count;
-    vl_key_request keys[VL_BOOTSTRAP_MAX_KEYS]; // each once, at its highest level
+    uint32_t low_count;             // SlotsToCoeffs first: that many of the requests, the last ones, are for `low`
+    uint32_t key_count;             // for the parameters themselves
+    vl_key_request keys[VL_BOOTSTRAP_MAX_KEYS]; // each once, at its highest level: key_count, then low_count
+    vl_params_literal low;          // SlotsToCoeffs first: parameters of its transform
     uint64_t key_bytes;             // in memory, encapsulation keys included
     uint64_t matrix_bytes, scratch_bytes;
     double seconds;                 // estimate, one thread with the ifma kernels
@@ -74,6 +79,17 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
 // variables: Irwin, Hall; Bossuat et al. 2022/024, section 5).
 double vl_bootstrap_log2_failure(uint32_t weight, uint32_t range, double coefficients);
 
+// Keys beside those of plan->keys[0 .. key_count), which may lie with others in a program's key set.
+typedef struct vl_bootstrap_keys {
+    vl_params *low_params; // NULL with CoeffsToSlots first
+    vl_eval_keys low;
+    vl_encapsulation raise;
+} vl_bootstrap_keys;
+// Every key is checked against the security table at its own modulus and secret: VELUM_E_INSECURE.
+velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
+                                   const vl_secret_key *sk, vl_bootstrap_keys *out);
+void vl_bootstrap_keys_free(vl_bootstrap_keys *keys);
+
 typedef struct vl_bootstrap vl_bootstrap;
 // Encodes the matrices. x: scratch of vl_bootstrap_setup_scratch bytes.
 velum_status vl_bootstrap_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_encoder *e, vl_bootstrap **out);
@@ -83,7 +99,7 @@ uint64_t vl_bootstrap_bytes(const vl_bootstrap *b); // of its matrices
 size_t vl_bootstrap_setup_scratch(const vl_params *p);
 
 typedef struct vl_bootstrap_report { // of one run, when asked for
-    double seconds[6];               // StC, raise, CtS, EvalMod, recombination, all
+    double seconds[6], cpu[6];       // StC, raise, CtS, EvalMod, recombination, all; wall and processor time, added to
     void (*probe)(void *arg, const char *stage, const vl_ciphertext *ct); // called after each stage; may be NULL
     void *arg;
 } vl_bootstrap_report;
@@ -92,7 +108,7 @@ typedef struct vl_bootstrap_report { // of one run, when asked for
 // Before any work: VELUM_E_LIMIT if ct's level is below in_level; VELUM_E_VALUE if its scale is not the plan's (within
 // 2^-20); VELUM_E_MISMATCH for a missing or too low key, naming it. report may be NULL.
 velum_status vl_bootstrap_apply(vl_exec *x, const vl_bootstrap *b, const vl_eval_keys *keys,
-                                const vl_encapsulation *raise, vl_ciphertext *d, const vl_ciphertext *ct,
+                                const vl_bootstrap_keys *own, vl_ciphertext *d, const vl_ciphertext *ct,
                                 vl_bootstrap_report *report);
 
 #endif

@@ -3,7 +3,6 @@
 #include "circuits/bootstrap.h"
 
 #include "arith/arith.h"
-#include "rlwe/bases.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -130,25 +129,53 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
     VL_TRY(want_key(plan, vl_params_galois_conj(p), plan->mod_level + 1u));
     VL_TRY(want_key(plan, 0, plan->mod_level));
-    return want_transform(plan, p, &plan->stc, plan->stc_level);
+    if (sparse(b)) // the halves are folded together
+        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots), plan->out_level));
+    if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, &plan->stc, plan->stc_level);
+    vl_bootstrap_plan *low = vl_alloc(sizeof *low);
+    VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
+    velum_status status = want_transform(low, p, &plan->stc, plan->stc_level);
+    if (status == VELUM_OK && plan->key_count + low->key_count > VL_BOOTSTRAP_MAX_KEYS)
+        status = VL_FAIL(VELUM_E_LIMIT, "a bootstrap with more than %d keys", VL_BOOTSTRAP_MAX_KEYS);
+    if (status == VELUM_OK) {
+        memcpy(plan->keys + plan->key_count, low->keys, low->key_count * sizeof *low->keys);
+        plan->low_count = low->key_count;
+    }
+    vl_free(low);
+    return status;
 }
 
-static uint64_t key_bytes(const vl_params *p, uint32_t level) {
-    return (uint64_t)2 * vl_bases_digits(p, level) * (level + p->ring.p_count) * p->ring.n * sizeof(uint64_t);
+// The chain's prefix that SlotsToCoeffs uses, one digit, and the fewest special primes that are not below it.
+static void set_low(vl_bootstrap_plan *plan, const vl_params *p) {
+    vl_params_literal *low = &plan->low;
+    *low = p->literal;
+    low->q_count = low->digit_limbs = plan->stc_level;
+    double log_q = vl_arith_log2_product(low->q, low->q_count);
+    low->p_count = 1;
+    while (low->p_count < p->ring.p_count && vl_arith_log2_product(low->p, low->p_count) < log_q) low->p_count++;
+}
+
+static uint64_t key_bytes(const vl_params_literal *lit, uint32_t level) {
+    uint64_t digits = (level + lit->digit_limbs - 1) / lit->digit_limbs;
+    return 2 * digits * (level + lit->p_count) * 8 << lit->log_n;
 }
 
 // ---- what a run costs and gives ----
 
+static const vl_params_literal *low_of(const vl_bootstrap_plan *plan, const vl_params *p) {
+    return plan->params.order == VL_SLOTS_FIRST ? &plan->low : &p->literal;
+}
+
 // Bytes of a transform's encoded diagonals.
-static uint64_t transform_bytes(const vl_params *p, const vl_dft_plan *t, uint32_t level) {
+static uint64_t transform_bytes(const vl_params_literal *p, const vl_dft_plan *t, uint32_t level) {
     uint64_t bytes = 0;
     uint32_t log = 0;
     for (uint32_t i = 0; i < t->factors; i++) {
         uint32_t f = t->inverse ? t->factors - 1u - i : i;
         log += t->stages[f];
-        uint32_t run = p->ring.n / 2 >> log;
+        uint32_t run = (UINT32_C(1) << (p->log_n - 1)) >> log;
         if (run < 16) run = 1;
-        bytes += (uint64_t)vl_dft_price(t, f).products * (level - f + p->ring.p_count) * (p->ring.n / run) * 8;
+        bytes += (uint64_t)vl_dft_price(t, f).products * (level - f + p->p_count) * ((UINT64_C(8) << p->log_n) / run);
     }
     return bytes;
 }
@@ -174,18 +201,18 @@ static size_t scratch_bytes(const vl_bootstrap_plan *plan, const vl_params *p) {
 }
 
 // Seconds of a key switch by passes over limbs: transforms of about 60 us at N = 2^16, and as much again for all else.
-static double switch_seconds(const vl_params *p, uint32_t level, bool hoisted) {
-    double n = ldexp(1, (int)p->literal.log_n - 16), k = p->ring.p_count, digits = vl_bases_digits(p, level);
+static double switch_seconds(const vl_params_literal *p, uint32_t level, bool hoisted) {
+    double n = ldexp(1, (int)p->log_n - 16), k = p->p_count, digits = (level + p->digit_limbs - 1) / p->digit_limbs;
     double passes = hoisted ? (digits + 1) * (level + k) : 2 * (level + digits * (level + k) + 2 * (k + level));
     return passes * 60e-6 * n * (hoisted ? 1.2 : 1);
 }
 
-static double transform_seconds(const vl_params *p, const vl_dft_plan *t, uint32_t level) {
+static double transform_seconds(const vl_params_literal *p, const vl_dft_plan *t, uint32_t level) {
     double sum = 0;
     for (uint32_t f = 0; f < t->factors; f++) {
         vl_dft_cost c = vl_dft_price(t, f);
         sum += c.babies * switch_seconds(p, level - f, true) + (c.giants + 1) * switch_seconds(p, level - f, false) +
-               c.products * 16e-6 * 2 * (level - f + p->ring.p_count) * ldexp(1, (int)p->literal.log_n - 16);
+               c.products * 16e-6 * 2 * (level - f + p->p_count) * ldexp(1, (int)p->log_n - 16);
     }
     return sum;
 }
@@ -193,9 +220,9 @@ static double transform_seconds(const vl_params *p, const vl_dft_plan *t, uint32
 static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
     vl_polynomial f = {.basis = VL_CHEBYSHEV, .degree = plan->params.degree, .lo = -1, .hi = 1, .c = plan->mod1.c};
     uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings + 1u, level = plan->mod_level;
-    double mod = relins * 1.6 * switch_seconds(p, level - 3, false);
-    double sums = (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(p, plan->top, false);
-    return transform_seconds(p, &plan->cts, plan->top) + transform_seconds(p, &plan->stc, plan->stc_level) + sums +
+    double mod = relins * 1.6 * switch_seconds(&p->literal, level - 3, false);
+    double sums = (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
+    return transform_seconds(&p->literal, &plan->cts, plan->top) + transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
            (sparse(&plan->params) ? 1 : 2) * mod;
 }
 
@@ -257,19 +284,20 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
     plan->log2_failure = failure;
     plan->security_bits = p->security;
     set_levels(plan, p);
+    if (b->order == VL_SLOTS_FIRST) set_low(plan, p);
     double ratio = b->order == VL_SLOTS_FIRST ? exp2(b->log_ratio) : (double)p->literal.q[0] / plan->scale;
     vl_mod1_literal mod1 = {b->range, b->degree, b->doublings, b->arcsine, ratio};
     velum_status status = vl_mod1_init(&mod1, &plan->mod1);
     if (status == VELUM_OK) status = vl_dft_plan_even(true, b->log_slots, b->cts_factors, GIANT_PRICE, &plan->cts);
     if (status == VELUM_OK) status = vl_dft_plan_even(false, b->log_slots, b->stc_factors, GIANT_PRICE, &plan->stc);
     if (status == VELUM_OK) status = want_keys(plan, p);
-    if (status == VELUM_OK && sparse(b)) // the halves are folded together
-        status = want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots), plan->top);
     if (status == VELUM_OK) {
-        for (uint32_t i = 0; i < plan->key_count; i++) plan->key_bytes += key_bytes(p, plan->keys[i].level);
+        for (uint32_t i = 0; i < plan->key_count; i++) plan->key_bytes += key_bytes(&p->literal, plan->keys[i].level);
+        for (uint32_t i = 0; i < plan->low_count; i++)
+            plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
         plan->key_bytes += vl_encapsulation_bytes(p, plan->top);
         plan->matrix_bytes =
-            transform_bytes(p, &plan->cts, plan->top) + transform_bytes(p, &plan->stc, plan->stc_level);
+            transform_bytes(&p->literal, &plan->cts, plan->top) + transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
         plan->scratch_bytes = scratch_bytes(plan, p);
         plan->seconds = seconds_of(plan, p);
         plan->precision_bits = precision_of(plan);

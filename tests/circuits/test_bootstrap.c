@@ -7,7 +7,7 @@ typedef struct boot_lab {
     lab l;
     vl_bootstrap_plan plan;
     vl_bootstrap *b;
-    vl_encapsulation raise;
+    vl_bootstrap_keys own;
 } boot_lab;
 
 static void open_boot(boot_lab *t, const char *name, unsigned threads) {
@@ -20,13 +20,13 @@ static void open_boot(boot_lab *t, const char *name, unsigned threads) {
     OK(vl_bootstrap_plan_make(set, p, &t->plan));
     size_t setup = vl_bootstrap_setup_scratch(p), arena = t->plan.scratch_bytes;
     lab_open(&t->l, p, threads, setup > arena ? setup : arena, t->plan.keys, t->plan.key_count);
-    OK(vl_encapsulation_new(&t->l.x, p, &t->l.sk, set->weight, t->plan.top, &t->raise));
+    OK(vl_bootstrap_keys_new(&t->l.x, &t->plan, p, &t->l.sk, &t->own));
     OK(vl_bootstrap_new(&t->l.x, &t->plan, t->l.e, &t->b));
 }
 
 static void close_boot(boot_lab *t) {
     vl_bootstrap_free(t->b);
-    vl_encapsulation_free(&t->raise);
+    vl_bootstrap_keys_free(&t->own);
     lab_close(&t->l);
 }
 
@@ -38,7 +38,7 @@ static void refresh(const char *name, double want_bits) {
         double complex *v = complex_vector(count, 11 + seed);
         vl_ciphertext ct = lab_encrypt(&t.l, v, count, t.plan.scale, t.plan.in_level), d;
         OK(vl_ciphertext_new(t.l.p, t.plan.out_level, 1, &d));
-        OK(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &t.raise, &d, &ct, NULL));
+        OK(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &t.own, &d, &ct, NULL));
         assert_int_equal(t.l.x.arena.used, 0);
         assert_int_equal(d.level, t.plan.out_level);
         assert_true(d.scale == t.plan.scale);
