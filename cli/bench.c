@@ -9,16 +9,28 @@ typedef struct listing {
     json_t *results;
 } listing;
 
+static void add_bootstrap(json_t *item, const velum_bench_result *r) {
+    json_object_update_new(
+        item, json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:s, s:I, s:I, s:I, s:o}", "set", r->set, "slots",
+                        (json_int_t)r->slots, "levels_left", (json_int_t)r->levels_left, "scale_bits",
+                        cli_real(r->scale_bits), "precision_bits_mean", cli_real(r->precision_bits_mean),
+                        "precision_bits_min", cli_real(r->precision_bits_min), "log2_failure",
+                        cli_real(r->log2_failure), "security_bits", (json_int_t)r->security_bits, "secret", r->secret,
+                        "peak_rss_bytes", (json_int_t)r->peak_rss_bytes, "key_bytes", (json_int_t)r->key_bytes,
+                        "matrix_bytes", (json_int_t)r->matrix_bytes, "keygen_seconds", cli_real(r->keygen_seconds)));
+}
+
 static void each(void *user, const velum_bench_result *r) {
     listing *l = user;
     cli_progress_stop();
     if (l->json) {
-        json_array_append_new(l->results,
-                              json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:o, s:I}", "name", r->name, "log_n",
-                                        (json_int_t)r->log_n, "limbs", (json_int_t)r->limbs, "special",
-                                        (json_int_t)r->special, "digits", (json_int_t)r->digits, "kernel", r->kernel,
-                                        "threads", (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min),
-                                        "seconds_median", cli_real(r->seconds_median), "reps", (json_int_t)r->reps));
+        json_t *item = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:o, s:I}", "name", r->name, "log_n",
+                                 (json_int_t)r->log_n, "limbs", (json_int_t)r->limbs, "special",
+                                 (json_int_t)r->special, "digits", (json_int_t)r->digits, "kernel", r->kernel,
+                                 "threads", (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min),
+                                 "seconds_median", cli_real(r->seconds_median), "reps", (json_int_t)r->reps);
+        if (r->slots) add_bootstrap(item, r);
+        json_array_append_new(l->results, item);
         return;
     }
     if (!l->any)
@@ -29,6 +41,12 @@ static void each(void *user, const velum_bench_result *r) {
     snprintf(degree, sizeof degree, "2^%u", r->log_n);
     printf("%-20s %-6s %5s %5u %8u %7u %8u %10s %10s %6u\n", r->name, r->kernel, degree, r->limbs, r->special,
            r->digits, r->threads, cli_seconds(r->seconds_min).s, cli_seconds(r->seconds_median).s, r->reps);
+    if (r->slots)
+        printf("    %s: %u slots, %u levels of %.0f bits left, %.2f bits mean, %.2f worst, failure 2^%.1f, %u-bit "
+               "security, keys %.2f GB in %.1f s, matrices %.2f GB, peak %.2f GB\n",
+               r->set, r->slots, r->levels_left, r->scale_bits, r->precision_bits_mean, r->precision_bits_min,
+               r->log2_failure, r->security_bits, (double)r->key_bytes / 1e9, r->keygen_seconds,
+               (double)r->matrix_bytes / 1e9, (double)r->peak_rss_bytes / 1e9);
     fflush(stdout);
 }
 

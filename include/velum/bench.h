@@ -15,6 +15,14 @@ typedef struct velum_bench_result {
     char kernel[16]; // ref, avx2, ifma
     uint32_t log_n, limbs, special, digits, threads, reps;
     double seconds_min, seconds_median;
+    // Of a bootstrap only; slots is 0 elsewhere.
+    char set[32]; // its name
+    uint32_t slots, levels_left, security_bits;
+    double scale_bits, precision_bits_mean, precision_bits_min, log2_failure;
+    char secret[16];         // ternary: a dense main secret
+    uint64_t peak_rss_bytes; // of this process so far
+    uint64_t key_bytes, matrix_bytes;
+    double keygen_seconds;
 } velum_bench_result;
 
 // Calls `each` for every result whose name matches the POSIX extended regular expression (NULL: all) as it becomes

@@ -2,6 +2,7 @@
 // The stream of (seed, domain) is ChaCha20 (the original one: 64-bit nonce = domain, 64-bit block counter from 0).
 #include "base/rng.h"
 
+#include "base/chacha.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 
@@ -92,10 +93,43 @@ uint64_t vl_rng_u64(vl_rng *rng) {
 
 void vl_rng_clear(vl_rng *rng) { vl_secure_zero(rng, sizeof *rng); }
 
+// The next words of the stream, past the buffer, which is empty: public data.
+static void expand_public(vl_rng *rng, uint64_t *out, size_t words) {
+    size_t bytes = words * sizeof *out,
+           done = vl_chacha_wide((uint8_t *)out, bytes, rng->key, rng->domain, rng->counter);
+    rng->counter += done / BLOCK;
+    if (done < bytes) expand(rng, (uint8_t *)out + done, bytes - done);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (size_t i = 0; i < words; i++) out[i] = __builtin_bswap64(out[i]);
+#endif
+}
+
+// Masks `count` words in place and keeps those below q, in order; how many.
+static size_t keep_below(uint64_t q, uint64_t mask, uint64_t *v, size_t count) {
+    uint64_t over = 0; // top bit: some word is not below q. q <= 2^63 here.
+    for (size_t i = 0; i < count; i++) over |= q - 1 - (v[i] &= mask);
+    if (!(over >> 63)) return count;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t w = v[i];
+        v[kept] = w;
+        kept += w < q;
+    }
+    return kept;
+}
+
+#define AT_ONCE ((size_t)1024) // words: they stay in the first cache
+
 void vl_rng_uniform(vl_rng *rng, uint64_t q, uint64_t *out, size_t n) {
     assert(q > 0);
     uint64_t mask = q > 1 ? UINT64_MAX >> __builtin_clzll(q - 1) : 0;
     for (size_t i = 0; i < n;) {
+        size_t words = n - i < AT_ONCE ? (n - i) / (BLOCK / 8) * (BLOCK / 8) : AT_ONCE;
+        if (rng->used == sizeof rng->buf && words > 0 && q <= UINT64_C(1) << 63) {
+            expand_public(rng, out + i, words);
+            i += keep_below(q, mask, out + i, words);
+            continue;
+        }
         uint64_t v = vl_rng_u64(rng) & mask;
         out[i] = v;
         i += v < q;

@@ -30,7 +30,7 @@
 #ifndef VELUM_CIRCUITS_LINTRANS_H
 #define VELUM_CIRCUITS_LINTRANS_H
 
-#include "ckks/ckks.h"
+#include "circuits/diag.h"
 
 typedef struct vl_lintrans_shape {
     uint32_t rows, cols;
@@ -44,7 +44,7 @@ typedef struct vl_lintrans_shape {
 
 typedef struct vl_lintrans_plan { // pure data; saved in programs
     vl_lintrans_shape shape;
-    uint32_t babies, giants, copies, folds; // B, R, G, W: powers of two
+    uint32_t babies, giants, copies, folds; // B, R, G, W; all powers of two if G > 1
     uint32_t spacing;                       // S + R B: distance of copies, in positions; 0 if G = 1
     uint32_t valid_out;
 } vl_lintrans_plan;
@@ -67,7 +67,8 @@ vl_lintrans_prices vl_lintrans_prices_counted(const vl_params *p, uint16_t level
 // The shape itself: powers of two, cols <= period_in, rows <= period_out, periods within slots / lanes,
 // period_in <= valid_in <= slots / lanes, rows <= valid_need <= slots / lanes. VELUM_E_FORMAT otherwise, naming it.
 velum_status vl_lintrans_shape_check(const vl_lintrans_shape *shape);
-// The plan with these splits (powers of two, babies * giants * copies = D). VELUM_E_LIMIT if valid_need is not reached.
+// The plan with these splits: powers of two, babies * giants * copies = D; or one copy and giants = ceil(D / babies),
+// any numbers (the last giant then has fewer diagonals). VELUM_E_LIMIT if valid_need is not reached.
 velum_status vl_lintrans_plan_split(const vl_lintrans_shape *shape, uint32_t babies, uint32_t giants, uint32_t copies,
                                     vl_lintrans_plan *plan);
 // The cheapest plan (ties: fewer keys). VELUM_E_LIMIT if the shape does not fit the slots.
@@ -87,19 +88,26 @@ uint32_t vl_lintrans_key_requests(const vl_lintrans_plan *plan, const vl_params 
 typedef struct vl_lintrans { // a plan with its encoded diagonals: level and scale fixed
     vl_lintrans_plan plan;
     uint16_t level;
-    double scale; // of the encoded diagonals
-    // giants x babies, over q_0..q_{level-1} and P (double hoisting), or Q only where babies == 1. x NULL: zero
-    vl_poly *diagonal;
-    vl_poly bias;   // nq = level - 1 at out_scale; x NULL if none
-    uint64_t bytes; // kept in memory
+    double scale;      // of the encoded diagonals
+    vl_diag *diag;     // giants x babies, see bsgs.h; x NULL: zero
+    uint64_t *block;   // owns them all
+    vl_poly bias;      // nq = level - 1 at out_scale; x NULL if none
+    uint64_t bytes;    // kept in memory
+    uint32_t expanded; // diagonals kept as coefficients and transformed at each use
 } vl_lintrans;
-// What vl_lintrans.bytes will be if no diagonal is zero.
+// What vl_lintrans.bytes will be if no diagonal is zero and the budget is unlimited. With one copy and a cyclic input
+// diagonals repeat with P = max(P_in, P_out) positions, and take P lanes / slots of their room.
 uint64_t vl_lintrans_bytes(const vl_params *p, const vl_lintrans_plan *plan, uint16_t level, bool bias);
 size_t vl_lintrans_encode_scratch(const vl_params *p, const vl_lintrans_plan *plan, uint16_t level);
 // weights: rows x cols, row-major. bias: rows values or NULL, added after the rescale.
 // out_scale = in_scale * scale / q_{level-1}.
 velum_status vl_lintrans_encode(vl_exec *x, const vl_encoder *e, const vl_lintrans_plan *plan, const double *weights,
                                 const double *bias, uint16_t level, double scale, double in_scale, vl_lintrans *out);
+// The same with at most `budget` bytes of diagonals in transformed form; those that do not fit are kept as coefficients
+// (a level + P'th of the memory; each use costs a transform a limb).
+velum_status vl_lintrans_encode_within(vl_exec *x, const vl_encoder *e, const vl_lintrans_plan *plan,
+                                       const double *weights, const double *bias, uint16_t level, double scale,
+                                       double in_scale, uint64_t budget, vl_lintrans *out);
 void vl_lintrans_free(vl_lintrans *lt);
 // d = W a + bias: a at lt->level (or above: its upper limbs are not used); d at level - 1 (rescaled). d may be a.
 void vl_lintrans_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_lintrans *lt,

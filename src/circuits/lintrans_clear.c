@@ -15,7 +15,7 @@ static void add_products(double *y, const double *x, const vl_lintrans_shape *s,
 
 static void products_at(const vl_lintrans_plan *plan, const double *weights, const double *x, uint32_t u, double *y) {
     const vl_lintrans_shape *s = &plan->shape;
-    uint32_t terms = plan->babies * plan->giants;
+    uint32_t terms = lt_terms(plan);
     for (uint32_t d = 0; d < terms;) { // runs of consecutive columns
         int64_t first = lt_weight_at(plan, u, d);
         uint32_t run = 1;

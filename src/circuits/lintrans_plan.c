@@ -32,15 +32,21 @@ static int64_t reach(int64_t spacing, int64_t copies, int64_t room) {
     return last < spacing ? last : spacing;
 }
 
+// Copies need powers of two; one copy needs only that no giant is idle.
+static bool splits(uint32_t diagonals, uint32_t babies, uint32_t giants, uint32_t copies) {
+    if (babies == 0 || giants == 0 || babies > MAX_SPLIT || giants > MAX_SPLIT) return false;
+    if (copies == 1) return giants == (diagonals + babies - 1) / babies && babies <= diagonals;
+    return is_power(babies) && is_power(giants) && is_power(copies) && (uint64_t)babies * giants * copies == diagonals;
+}
+
 velum_status vl_lintrans_plan_split(const vl_lintrans_shape *shape, uint32_t babies, uint32_t giants, uint32_t copies,
                                     vl_lintrans_plan *plan) {
     VL_TRY(vl_lintrans_shape_check(shape));
     uint32_t diagonals = lt_diagonals(shape), positions = lt_positions(shape);
-    VL_FAIL_IF(!is_power(babies) || !is_power(giants) || !is_power(copies) || babies > MAX_SPLIT ||
-                   giants > MAX_SPLIT || (uint64_t)babies * giants * copies != diagonals,
-               VELUM_E_FORMAT, "linear map: split %u x %u x %u of %u diagonals", babies, giants, copies, diagonals);
+    VL_FAIL_IF(!splits(diagonals, babies, giants, copies), VELUM_E_FORMAT,
+               "linear map: split %u x %u x %u of %u diagonals", babies, giants, copies, diagonals);
     uint32_t folds = shape->period_in > shape->period_out ? shape->period_in / shape->period_out : 1;
-    uint32_t step = babies * giants;
+    uint32_t step = babies * giants < diagonals ? babies * giants : diagonals;
     bool cyclic = shape->valid_in == positions;
     int64_t room = (int64_t)shape->valid_in - (cyclic ? 0 : step - 1), valid = room, spacing = 0;
     if (copies > 1) { // T = step modulo the input's period: the one below room / copies, or the one above
@@ -76,7 +82,8 @@ velum_status vl_lintrans_plan_check(const vl_lintrans_plan *plan) {
 
 vl_lintrans_cost vl_lintrans_price(const vl_lintrans_plan *plan, const vl_lintrans_prices *prices) {
     uint32_t b = plan->babies, r = plan->giants;
-    vl_lintrans_cost cost = {.products = b * r, .diagonals = b * r};
+    const uint32_t products = lt_terms(plan);
+    vl_lintrans_cost cost = {.products = products, .diagonals = products};
     cost.rotations = log2_of(plan->copies) + log2_of(plan->folds);
     cost.hoisted = (b - 1) + (r - 1);
     cost.decompositions = (b > 1) + (r - 1);
@@ -89,15 +96,16 @@ vl_lintrans_cost vl_lintrans_price(const vl_lintrans_plan *plan, const vl_lintra
 }
 
 vl_lintrans_prices vl_lintrans_prices_counted(const vl_params *p, uint16_t level) {
-    // A pass over a limb in memory is about a fifth of its NTT, a base extension's inner step a tenth.
-    const double pass = 0.2, step = 0.1;
-    double k = p->ring.p_count, l = level, alpha = p->literal.digit_limbs, digits = ceil(l / alpha);
-    double decompose = l + digits * (l + k) + step * digits * alpha * (l + k);
-    double hoisted = pass * (2 * digits + 2) * (l + k);
-    double mod_down = (l + k) + step * l * k + pass * l;
+    // In transforms of a limb: reading a limb of a key or a plaintext from memory, a pass over a limb in the cache, an
+    // inner step of a base extension. A key is 2 digits (l + k) limbs, used once: memory is what a lazy rotation costs.
+    const double read = 0.3, pass = 0.12, step = 0.1;
+    double k = p->ring.p_count, l = level, alpha = p->literal.digit_limbs, digits = ceil(l / alpha), wide = l + k;
+    double decompose = l + digits * wide - l + step * digits * alpha * wide;
+    double hoisted = (read * 2 * digits + pass * 4) * wide;
+    double mod_down = wide + step * l * k + pass * l;
     return (vl_lintrans_prices){.rotation = decompose + hoisted + 2 * mod_down,
                                 .hoisted = hoisted,
-                                .product = pass * 2 * (l + k),
+                                .product = (read + 2 * pass) * wide,
                                 .decompose = decompose};
 }
 
@@ -109,10 +117,12 @@ velum_status vl_lintrans_plan_best(const vl_lintrans_shape *shape, const vl_lint
     vl_lintrans_plan best = {0};
     vl_lintrans_cost best_cost = {0};
     for (uint32_t copies = 1; copies <= diagonals; copies *= 2)
-        for (uint32_t giants = 1; giants * copies <= diagonals && giants <= MAX_SPLIT; giants *= 2) {
+        for (uint32_t giants = 1; giants * copies <= diagonals && giants <= MAX_SPLIT;
+             giants += copies > 1 ? giants : 1) {
             vl_lintrans_plan t;
-            uint32_t babies = diagonals / copies / giants;
-            if (babies > MAX_SPLIT || vl_lintrans_plan_split(shape, babies, giants, copies, &t) != VELUM_OK) continue;
+            uint32_t babies = copies > 1 ? diagonals / copies / giants : (diagonals + giants - 1) / giants;
+            if (!splits(diagonals, babies, giants, copies)) continue;
+            if (vl_lintrans_plan_split(shape, babies, giants, copies, &t) != VELUM_OK) continue;
             vl_lintrans_cost c = vl_lintrans_price(&t, prices);
             bool fewer =
                 c.seconds == best_cost.seconds && c.rotations + c.hoisted < best_cost.rotations + best_cost.hoisted;

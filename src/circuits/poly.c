@@ -13,7 +13,8 @@ typedef struct run {
     vl_poly_basis basis;
     vl_poly_tree tree;
     uint16_t top;
-    vl_ciphertext *power; // by degree
+    vl_ciphertext *power;   // by degree
+    const vl_ciphertext *w; // a factor of the whole, or NULL
 } run;
 
 static uint16_t level_of_sum(const run *s, uint32_t budget) { return (uint16_t)(s->top - (budget - 1)); }
@@ -84,15 +85,22 @@ static void start_sum(const run *s, uint32_t budget, double scale, vl_ciphertext
     out->scale = scale;
 }
 
+typedef velum_status (*sum_fn)(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out);
+
 // *out = the node's value at `scale`, one level below its sum.
-static velum_status make_node(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
+static velum_status make_sum(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, sum_fn sum,
+                             vl_ciphertext *out) {
     double sum_scale = scale * last_prime(s, level_of_sum(s, budget));
     start_sum(s, budget, sum_scale, out);
-    VL_TRY(sum_node(s, f, budget, sum_scale, out));
+    VL_TRY(sum(s, f, budget, sum_scale, out));
     if (out->degree == 2) vl_rlwe_relinearise(s->x, s->p, s->relin, out);
     vl_ckks_rescale(s->x, s->p, out, out);
     out->scale = scale;
     return VELUM_OK;
+}
+
+static velum_status make_node(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
+    return make_sum(s, f, budget, scale, sum_node, out);
 }
 
 static velum_status sum_split(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
@@ -125,13 +133,45 @@ static velum_status sum_node(run *s, const vl_poly_coeffs *f, uint32_t budget, d
     return vl_poly_is_leaf(&s->tree, f->degree, budget) ? sum_leaf(s, f, out) : sum_split(s, f, budget, scale, out);
 }
 
+// ---- nodes times w ----
+
+// The sum of a node w f: w c, or w times f made with one level less, or (w q) X^m + w r.
+static velum_status sum_times(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
+    vl_ciphertext w = at_level(*s->w, out->level), t;
+    size_t mark = vl_arena_mark(&s->x->arena);
+    out->scale = scale;
+    if (f->degree == 0) {
+        int64_t k;
+        VL_TRY(word_of(f->c[0] * (scale / w.scale), &k));
+        vl_ckks_mul_const(s->x, s->p, out, &w, (double)k, 1);
+    } else if (vl_poly_is_factor(f->degree, budget)) {
+        VL_TRY(make_node(s, f, budget - 1, scale / w.scale, &t));
+        vl_ckks_mul(s->x, s->p, out, &w, &t, NULL);
+    } else {
+        vl_poly_coeffs q, r;
+        vl_ciphertext giant = at_level(s->power[vl_poly_divide(s->basis, f, &q, &r)], out->level);
+        VL_TRY(make_sum(s, &q, budget - 1, scale / giant.scale, sum_times, &t));
+        vl_ckks_mul(s->x, s->p, out, &giant, &t, NULL);
+        out->scale = scale;
+        vl_arena_release(&s->x->arena, mark);
+        if (r.degree > 0 || r.c[0] != 0) {
+            start_sum(s, budget, scale, &t);
+            VL_TRY(sum_times(s, &r, budget, scale, &t));
+            vl_ckks_add(s->x, s->p, out, out, &t);
+        }
+    }
+    out->scale = scale;
+    vl_arena_release(&s->x->arena, mark);
+    return VELUM_OK;
+}
+
 // ---- the whole ----
 
 // The variable: a, or mapped to [-1, 1] one level lower, at the scale of the prime that its square is divided by: so
 // powers keep their scale.
-static void make_variable(run *s, const vl_polynomial *f, const vl_ciphertext *a) {
+static void make_variable(run *s, const vl_polynomial *f, bool constant, const vl_ciphertext *a) {
     vl_ciphertext *u = &s->power[1];
-    if (!vl_poly_changes_variable(f)) {
+    if (constant || !vl_poly_changes_variable(f)) {
         *u = *a;
         u->capacity = a->level;
         return;
@@ -153,55 +193,75 @@ static velum_status apply(run *s, const vl_polynomial *f, const vl_poly_coeffs *
         start_sum(s, 1, out_scale, &value);
         VL_TRY(sum_leaf(s, c, &value));
     } else {
-        make_variable(s, f, a);
+        make_variable(s, f, c->degree == 0, a);
         s->top = s->power[1].level;
         for (uint32_t i = 2; i <= c->degree; i++)
             if (s->tree.needed[i]) make_power(s, i);
-        VL_TRY(make_node(s, c, s->tree.depth, out_scale, &value));
+        VL_TRY(make_sum(s, c, s->tree.depth, out_scale, s->w ? sum_times : sum_node, &value));
     }
     vl_ciphertext_copy(s->x, s->p, d, &value);
     return VELUM_OK;
 }
 
-static velum_status check(const vl_polynomial *f, const vl_ciphertext *a) {
+static velum_status check(const vl_polynomial *f, const vl_ciphertext *a, const vl_ciphertext *w) {
     VL_FAIL_IF(f->degree > VL_POLY_MAX_DEGREE, VELUM_E_LIMIT, "a polynomial of degree %u: at most %u", f->degree,
                VL_POLY_MAX_DEGREE);
     for (uint32_t i = 0; i <= f->degree; i++)
         VL_FAIL_IF(!isfinite(f->c[i]), VELUM_E_VALUE, "coefficient %u of a polynomial is not finite", i);
     VL_FAIL_IF(f->basis == VL_CHEBYSHEV && (!(f->lo < f->hi) || !isfinite(f->lo) || !isfinite(f->hi)), VELUM_E_VALUE,
                "a polynomial on the interval [%g, %g]", f->lo, f->hi);
-    uint32_t levels = vl_poly_plan(f).levels;
+    uint32_t levels = (w ? vl_poly_plan_times(f) : vl_poly_plan(f)).levels;
     VL_FAIL_IF(a->level <= levels, VELUM_E_LIMIT, "a polynomial of degree %u needs %u levels, its input has %u",
                f->degree, levels, a->level - 1u);
+    VL_FAIL_IF(w && w->level < a->level, VELUM_E_LIMIT, "a factor with %u levels for a polynomial's variable with %u",
+               w->level - 1u, a->level - 1u);
     return VELUM_OK;
 }
 
-velum_status vl_poly_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_polynomial *f,
-                           double out_scale, vl_ciphertext *d, const vl_ciphertext *a) {
-    assert(a->degree == 1);
-    VL_TRY(check(f, a));
-    run s = {.x = x, .p = p, .basis = f->basis, .relin = vl_eval_keys_find(keys, 0)};
+static velum_status evaluate(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_polynomial *f,
+                             double out_scale, vl_ciphertext *d, const vl_ciphertext *a, const vl_ciphertext *w) {
+    assert(a->degree == 1 && (!w || w->degree == 1));
+    VL_TRY(check(f, a, w));
+    run s = {.x = x, .p = p, .basis = f->basis, .relin = vl_eval_keys_find(keys, 0), .w = w};
     vl_poly_coeffs c;
     vl_poly_trim(f, &c);
-    vl_poly_tree_best(f->basis, &c, &s.tree);
+    (w ? vl_poly_tree_best_times : vl_poly_tree_best)(f->basis, &c, &s.tree);
     VL_FAIL_IF(s.tree.cost.multiplications > 0 && (!s.relin || s.relin->nq < a->level), VELUM_E_MISMATCH,
                "no relinearisation key for level %u", a->level);
     size_t mark = vl_arena_mark(&x->arena);
-    velum_status status = apply(&s, f, &c, out_scale > 0 ? out_scale : a->scale, d, a);
+    velum_status status = apply(&s, f, &c, out_scale, d, a);
     vl_arena_release(&x->arena, mark);
     return status;
 }
 
-size_t vl_poly_scratch(const vl_params *p, const vl_polynomial *f, uint16_t level) {
+velum_status vl_poly_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_polynomial *f,
+                           double out_scale, vl_ciphertext *d, const vl_ciphertext *a) {
+    return evaluate(x, p, keys, f, out_scale > 0 ? out_scale : a->scale, d, a, NULL);
+}
+
+velum_status vl_poly_apply_times(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_polynomial *f,
+                                 double out_scale, vl_ciphertext *d, const vl_ciphertext *a, const vl_ciphertext *w) {
+    return evaluate(x, p, keys, f, out_scale > 0 ? out_scale : w->scale, d, a, w);
+}
+
+static size_t scratch(const vl_params *p, const vl_polynomial *f, uint16_t level, bool times) {
     vl_poly_coeffs c;
     vl_poly_tree t;
     vl_poly_trim(f, &c);
-    vl_poly_tree_best(f->basis, &c, &t);
+    (times ? vl_poly_tree_best_times : vl_poly_tree_best)(f->basis, &c, &t);
     size_t limb = vl_poly_bytes(&p->ring, 1, 0), limbs = 2 * (size_t)level; // the variable
     uint32_t top = level - (vl_poly_changes_variable(f) && t.depth > 0 ? 1u : 0u);
     for (uint32_t i = 2; i <= c.degree; i++)
         if (t.needed[i]) limbs += 2 * (top - vl_poly_power_depth(i) + 1);
-    // A node's sum, and below it either its quotient or its remainder.
-    limbs += 3 * (size_t)level * (2 * t.depth + 1);
+    // A node's sum, and below it either its quotient or its remainder; nodes times w come before those without.
+    limbs += 3 * (size_t)level * (2 * t.depth + 1) * (times ? 2 : 1);
     return limbs * limb + vl_arena_need((VL_POLY_MAX_DEGREE + 1) * sizeof(vl_ciphertext)) + vl_ckks_scratch(p, level);
+}
+
+size_t vl_poly_scratch(const vl_params *p, const vl_polynomial *f, uint16_t level) {
+    return scratch(p, f, level, false);
+}
+
+size_t vl_poly_scratch_times(const vl_params *p, const vl_polynomial *f, uint16_t level) {
+    return scratch(p, f, level, true);
 }

@@ -42,4 +42,12 @@ velum_status vl_poly_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *k
                            double out_scale, vl_ciphertext *d, const vl_ciphertext *a);
 size_t vl_poly_scratch(const vl_params *p, const vl_polynomial *f, uint16_t level);
 
+// d = w f(a), w at a's level or a higher one (else VELUM_E_LIMIT). w costs no level, but a few products, as it is
+// multiplied into the tree: w T_i is a product of i + 1 factors. Only if degree + 1 is a power of two it costs one. All
+// else as vl_poly_apply; out_scale 0: the scale of w. d may be w.
+vl_poly_cost vl_poly_plan_times(const vl_polynomial *f);
+velum_status vl_poly_apply_times(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_polynomial *f,
+                                 double out_scale, vl_ciphertext *d, const vl_ciphertext *a, const vl_ciphertext *w);
+size_t vl_poly_scratch_times(const vl_params *p, const vl_polynomial *f, uint16_t level);
+
 #endif

@@ -62,12 +62,26 @@ static bool walk(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t budget, 
     return walk(basis, &r, budget, t) || product;
 }
 
-static void count(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t depth, uint32_t log_leaf, vl_poly_tree *t) {
-    memset(t, 0, sizeof *t);
-    t->depth = t->cost.levels = depth;
-    t->log_leaf = log_leaf;
-    if (depth == 0) return;
-    if (walk(basis, f, depth, t)) t->cost.relinearisations++;
+// The same for w f, whose sum has a product in it unless f is a constant. Returns whether the budget will do.
+static bool walk_times(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t budget, vl_poly_tree *t) {
+    if (f->degree == 0) {
+        t->cost.constants++;
+        return true;
+    }
+    if (budget == 1) return false;
+    t->cost.multiplications++;
+    if (vl_poly_is_factor(f->degree, budget)) {
+        if (walk(basis, f, budget - 1, t)) t->cost.relinearisations++;
+        return true;
+    }
+    vl_poly_coeffs q, r;
+    t->needed[vl_poly_divide(basis, f, &q, &r)] = true;
+    if (q.degree > 0) t->cost.relinearisations++;
+    if (r.degree > 0 || r.c[0] != 0) walk_times(basis, &r, budget, t);
+    return walk_times(basis, &q, budget - 1, t);
+}
+
+static void count_powers(vl_poly_basis basis, vl_poly_tree *t) {
     for (uint32_t i = VL_POLY_MAX_DEGREE; i >= 2; i--) {
         if (!t->needed[i]) continue;
         uint32_t a = vl_poly_left_power(i), b = i - a;
@@ -79,30 +93,69 @@ static void count(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t depth, 
     t->cost.relinearisations += t->powers;
 }
 
+static void start(vl_poly_tree *t, uint32_t depth, uint32_t log_leaf) {
+    memset(t, 0, sizeof *t);
+    t->depth = t->cost.levels = depth;
+    t->log_leaf = log_leaf;
+}
+
+static void count(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t depth, uint32_t log_leaf, vl_poly_tree *t) {
+    start(t, depth, log_leaf);
+    if (depth == 0) return;
+    if (walk(basis, f, depth, t)) t->cost.relinearisations++;
+    count_powers(basis, t);
+}
+
+static bool count_times(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t depth, uint32_t log_leaf,
+                        vl_poly_tree *t) {
+    start(t, depth, log_leaf);
+    if (!walk_times(basis, f, depth, t)) return false;
+    if (f->degree > 0) t->cost.relinearisations++;
+    count_powers(basis, t);
+    return true;
+}
+
+static uint32_t depth_of(uint32_t degree) { return degree == 0 ? 0 : 32 - (uint32_t)__builtin_clz(degree); }
+
+static bool is_cheaper(const vl_poly_cost *a, const vl_poly_cost *b) {
+    bool same = a->multiplications == b->multiplications;
+    return a->multiplications < b->multiplications || (same && a->relinearisations < b->relinearisations);
+}
+
 void vl_poly_tree_best(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tree *out) {
-    uint32_t depth = f->degree == 0 ? 0 : 32 - (uint32_t)__builtin_clz(f->degree);
+    uint32_t depth = depth_of(f->degree);
     count(basis, f, depth, 1, out);
     for (uint32_t log_leaf = 2; log_leaf <= depth; log_leaf++) {
         vl_poly_tree t;
         count(basis, f, depth, log_leaf, &t);
-        bool same = t.cost.multiplications == out->cost.multiplications;
-        if (t.cost.multiplications < out->cost.multiplications ||
-            (same && t.cost.relinearisations < out->cost.relinearisations))
-            *out = t;
+        if (is_cheaper(&t.cost, &out->cost)) *out = t;
     }
 }
 
-vl_poly_cost vl_poly_plan(const vl_polynomial *f) {
+void vl_poly_tree_best_times(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tree *out) {
+    uint32_t depth = depth_of(f->degree) > 1 ? depth_of(f->degree) : 1;
+    if (!count_times(basis, f, depth, 1, out)) count_times(basis, f, ++depth, 1, out);
+    for (uint32_t log_leaf = 2; log_leaf < depth; log_leaf++) {
+        vl_poly_tree t;
+        count_times(basis, f, depth, log_leaf, &t);
+        if (is_cheaper(&t.cost, &out->cost)) *out = t;
+    }
+}
+
+static vl_poly_cost plan(const vl_polynomial *f, void (*best)(vl_poly_basis, const vl_poly_coeffs *, vl_poly_tree *)) {
     vl_poly_coeffs c;
     vl_poly_tree t;
     vl_poly_trim(f, &c);
-    vl_poly_tree_best(f->basis, &c, &t);
-    if (t.depth > 0 && vl_poly_changes_variable(f)) {
+    best(f->basis, &c, &t);
+    if (c.degree > 0 && vl_poly_changes_variable(f)) {
         t.cost.levels++;
         t.cost.constants++;
     }
     return t.cost;
 }
+
+vl_poly_cost vl_poly_plan(const vl_polynomial *f) { return plan(f, vl_poly_tree_best); }
+vl_poly_cost vl_poly_plan_times(const vl_polynomial *f) { return plan(f, vl_poly_tree_best_times); }
 
 double vl_polynomial_eval(const vl_polynomial *f, double x) {
     if (f->basis == VL_MONOMIAL) {

@@ -23,6 +23,10 @@ typedef struct vl_poly_tree {
 bool vl_poly_changes_variable(const vl_polynomial *f);
 void vl_poly_trim(const vl_polynomial *f, vl_poly_coeffs *out);
 void vl_poly_tree_best(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tree *out);
+// For w f, see vl_poly_apply_times.
+void vl_poly_tree_best_times(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tree *out);
+// Whether a node w f is w times a node f with one level less; else it is split.
+static inline bool vl_poly_is_factor(uint32_t degree, uint32_t budget) { return degree < UINT32_C(1) << (budget - 1); }
 // Whether a node of this degree is an integer combination of powers.
 bool vl_poly_is_leaf(const vl_poly_tree *t, uint32_t degree, uint32_t budget);
 // f = q X^m + r (or T_m), m = 2^k the largest power of two <= f->degree; returns m.

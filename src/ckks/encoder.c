@@ -70,15 +70,14 @@ static int64_t round_to_word(double v) {
     return bits - base;
 }
 
-// (re, im): the slots; overwritten.
-static velum_status encode_parts(vl_exec *x, const vl_encoder *e, double *re, double *im, uint32_t count, double scale,
-                                 vl_poly m) {
+// (re, im): the slots; overwritten. c: N words, the coefficients; m: their limit.
+static velum_status encode_parts(const vl_encoder *e, double *re, double *im, uint32_t count, double scale, vl_poly m,
+                                 int64_t *c) {
     const vl_ring *ring = &e->params->ring;
     uint32_t n = ring->n, half = n / 2, gap = half / count;
     unsigned log = log2_of(count);
     vl_ckks_fft_inverse(&e->fft, log, re, im);
 
-    int64_t *c = vl_arena_take(&x->arena, n * sizeof *c);
     if (gap > 1) memset(c, 0, n * sizeof *c);
     double factor = scale / count, limit = coefficient_limit(ring, m);
     bool good = true;
@@ -92,13 +91,12 @@ static velum_status encode_parts(vl_exec *x, const vl_encoder *e, double *re, do
     }
     VL_FAIL_IF(!good, VELUM_E_VALUE, "a value to encode is not finite, or too large for scale 2^%.1f and its modulus",
                log2(scale));
-    vl_ring_from_i64(x, ring, m, c);
-    vl_ring_ntt(x, ring, m, m);
     return VELUM_OK;
 }
 
+// To m, or where words is given to these alone (m then has no storage).
 static velum_status encode_any(vl_exec *x, const vl_encoder *e, const double *v, const double complex *z,
-                               uint32_t count, double scale, vl_poly m) {
+                               uint32_t count, double scale, vl_poly m, int64_t *words) {
     assert(count > 0 && (count & (count - 1)) == 0 && count <= e->params->ring.n / 2);
     VL_FAIL_IF(!(scale > 0) || !isfinite(scale), VELUM_E_VALUE, "scale %g is not a positive number", scale);
     size_t mark = vl_arena_mark(&x->arena);
@@ -109,18 +107,29 @@ static velum_status encode_any(vl_exec *x, const vl_encoder *e, const double *v,
     } else {
         for (uint32_t i = 0; i < count; i++) re[i] = creal(z[i]), im[i] = cimag(z[i]);
     }
-    velum_status status = encode_parts(x, e, re, im, count, scale, m);
+    const vl_ring *ring = &e->params->ring;
+    int64_t *c = words ? words : vl_arena_take(&x->arena, ring->n * sizeof *c);
+    velum_status status = encode_parts(e, re, im, count, scale, m, c);
+    if (status == VELUM_OK && !words) {
+        vl_ring_from_i64(x, ring, m, c);
+        vl_ring_ntt(x, ring, m, m);
+    }
     vl_arena_release(&x->arena, mark);
     return status;
 }
 
 velum_status vl_encode_real(vl_exec *x, const vl_encoder *e, const double *v, uint32_t count, double scale, vl_poly m) {
-    return encode_any(x, e, v, NULL, count, scale, m);
+    return encode_any(x, e, v, NULL, count, scale, m, NULL);
 }
 
 velum_status vl_encode_complex(vl_exec *x, const vl_encoder *e, const double complex *v, uint32_t count, double scale,
                                vl_poly m) {
-    return encode_any(x, e, NULL, v, count, scale, m);
+    return encode_any(x, e, NULL, v, count, scale, m, NULL);
+}
+
+velum_status vl_encode_coefficients(vl_exec *x, const vl_encoder *e, const double *v, const double complex *z,
+                                    uint32_t count, double scale, uint32_t nq, uint32_t np, int64_t *c) {
+    return encode_any(x, e, v, z, count, scale, (vl_poly){NULL, (uint16_t)nq, (uint16_t)np}, c);
 }
 
 // ---- decode ----

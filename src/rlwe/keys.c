@@ -139,9 +139,8 @@ static void sample_error(void *arg, size_t item, uint32_t slot) {
     vl_rng_clear(&rng);
 }
 
-// b = e - a s over one limb; a expanded from stream `domain`. t: room for a limb; words: for N signed words.
-static void mask_error(const vl_modulus *m, const uint8_t *seed, uint64_t domain, const int32_t *e, const uint64_t *s,
-                       uint64_t *b, uint64_t *a, uint64_t *t, int64_t *words, size_t n) {
+void vl_keys_mask_error(const vl_modulus *m, const uint8_t *seed, uint64_t domain, const int32_t *e, const uint64_t *s,
+                        uint64_t *b, uint64_t *a, uint64_t *t, int64_t *words, size_t n) {
     vl_rng rng;
     vl_rng_init_seed(&rng, seed, domain);
     vl_rng_uniform(&rng, m->q, a, n);
@@ -169,7 +168,7 @@ static void make_key_limb(void *arg, size_t item, uint32_t slot) {
         to = target;
     }
     uint64_t *b = vl_poly_limb(ring, key->b[j], i), *a = vl_poly_limb(ring, key->a[j], i);
-    mask_error(m, key->seed, (uint64_t)j * VL_MAX_LIMBS + index, w->e + j * n, to, b, a, t, words, n);
+    vl_keys_mask_error(m, key->seed, (uint64_t)j * VL_MAX_LIMBS + index, w->e + j * n, to, b, a, t, words, n);
     if (i >= key->nq || i / w->p->literal.digit_limbs != j) return;
     const uint64_t *from = s;
     if (!key->galois) {
@@ -184,8 +183,9 @@ static void make_zero_limb(void *arg, size_t item, uint32_t slot) {
     const vl_ring *ring = &w->p->ring;
     uint32_t i = (uint32_t)item;
     uint64_t *t = (uint64_t *)(w->scratch + slot * w->slot_bytes);
-    mask_error(&ring->mod[i], w->seed, i, w->e, vl_poly_limb(ring, w->sk->s, i), vl_poly_limb(ring, w->zero_b, i),
-               vl_poly_limb(ring, w->zero_a, i), t, (int64_t *)(t + 2 * (size_t)ring->n), ring->n);
+    vl_keys_mask_error(&ring->mod[i], w->seed, i, w->e, vl_poly_limb(ring, w->sk->s, i),
+                       vl_poly_limb(ring, w->zero_b, i), vl_poly_limb(ring, w->zero_a, i), t,
+                       (int64_t *)(t + 2 * (size_t)ring->n), ring->n);
 }
 
 // g^-1 mod 2N: the group's exponent divides N/2 (and g^2 = 1 for N = 2).

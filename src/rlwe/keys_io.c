@@ -10,6 +10,7 @@
 #include "rlwe/pack.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,6 +123,34 @@ static void name_of(uint64_t galois, char *buf, size_t size) {
         snprintf(buf, size, "relinearisation key");
 }
 
+// One limb of a digit: its half b out of the file, its half a out of the seed.
+typedef struct key_job {
+    const vl_params *p;
+    const vl_switch_key *key;
+    const uint8_t *in; // the digits' b
+    size_t digit_bytes;
+    _Atomic uint32_t bad; // the first limb that holds a residue not below its prime
+} key_job;
+
+static void load_limb(void *arg, size_t item, uint32_t slot) {
+    key_job *w = arg;
+    (void)slot;
+    const vl_ring *ring = &w->p->ring;
+    const vl_switch_key *key = w->key;
+    uint32_t limbs = key->nq + ring->p_count, j = (uint32_t)item / limbs, i = (uint32_t)item % limbs;
+    uint32_t index = i < key->nq ? i : ring->q_count + (i - key->nq), nq = i < key->nq ? i : key->nq;
+    const vl_modulus *m = &ring->mod[index];
+    const uint8_t *in = w->in + j * w->digit_bytes + vl_pack_poly_bytes(ring, nq, i - nq);
+    if (!vl_unpack_limb(ring, m, in, vl_poly_limb(ring, key->b[j], i))) {
+        uint32_t seen = atomic_load(&w->bad);
+        while ((uint32_t)item < seen && !atomic_compare_exchange_weak(&w->bad, &seen, (uint32_t)item)) {
+        }
+    }
+    vl_rng rng;
+    vl_rng_init_seed(&rng, key->seed, (uint64_t)j * VL_MAX_LIMBS + index);
+    vl_rng_uniform(&rng, m->q, vl_poly_limb(ring, key->a[j], i), ring->n);
+}
+
 static velum_status load_key(vl_exec *x, const vl_params *p, vl_reader *r, uint32_t index, const vl_switch_key *before,
                              vl_switch_key *key) {
     char name[64];
@@ -143,13 +172,14 @@ static velum_status load_key(vl_exec *x, const vl_params *p, vl_reader *r, uint3
     VL_FAIL_IF(!in, VELUM_E_FORMAT, "evaluation keys: %s: cut short", name);
     VL_TRY(vl_keys_init(p, galois, nq, key));
     memcpy(key->seed, seed, sizeof seed);
-    for (uint32_t j = 0; j < key->digits; j++) {
-        uint32_t bad = vl_unpack_poly(x, &p->ring, in + j * bytes, key->b[j]);
-        VL_FAIL_IF(bad < nq + p->ring.p_count, VELUM_E_FORMAT,
-                   "evaluation keys: %s: digit %u, limb %u: a residue is not below %" PRIu64, name, j, bad,
-                   vl_poly_modulus(&p->ring, key->b[j], bad)->q);
-        vl_ring_uniform(x, &p->ring, key->a[j], key->seed, (uint64_t)j * VL_MAX_LIMBS);
-    }
+    uint32_t limbs = nq + p->ring.p_count, items = key->digits * limbs;
+    key_job job = {.p = p, .key = key, .in = in, .digit_bytes = bytes};
+    atomic_init(&job.bad, items);
+    vl_exec_each(x, vl_exec_slots(x, items, 0), items, load_limb, &job);
+    uint32_t bad = atomic_load(&job.bad);
+    if (bad < items)
+        return VL_FAIL(VELUM_E_FORMAT, "evaluation keys: %s: digit %u, limb %u: a residue is not below %" PRIu64, name,
+                       bad / limbs, bad % limbs, vl_poly_modulus(&p->ring, key->b[bad / limbs], bad % limbs)->q);
     return VELUM_OK;
 }
 

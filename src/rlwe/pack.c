@@ -45,26 +45,50 @@ void vl_pack_poly(const vl_ring *ring, vl_poly a, vl_writer *w) {
     }
 }
 
+// Words [0, count) of `bits` bits each, count a multiple of 8 and eight bytes readable from the start of each; what is
+// not below q sets the top bit of the result. Eight words are `bits` bytes, so for constant bits all offsets and shifts
+// are.
+static inline __attribute__((always_inline)) uint64_t unpack_eights(const uint8_t *in, size_t count, unsigned bits,
+                                                                    uint64_t q, uint64_t *out) {
+    const uint64_t mask = (UINT64_C(1) << bits) - 1;
+    uint64_t over = 0;
+    for (size_t k = 0; k < count; k += 8, in += bits, out += 8)
+        for (unsigned t = 0; t < 8; t++) {
+            uint64_t word;
+            memcpy(&word, in + t * bits / 8, 8);
+            out[t] = little_endian(word) >> (t * bits & 7) & mask;
+            over |= q - 1 - out[t];
+        }
+    return over;
+}
+
+static uint64_t unpack_front(const uint8_t *in, size_t count, unsigned bits, uint64_t q, uint64_t *out) {
+    switch (bits) { // the sizes that parameter sets use most
+    case 30: return unpack_eights(in, count, 30, q, out);
+    case 36: return unpack_eights(in, count, 36, q, out);
+    case 40: return unpack_eights(in, count, 40, q, out);
+    case 45: return unpack_eights(in, count, 45, q, out);
+    case 49: return unpack_eights(in, count, 49, q, out);
+    case 50: return unpack_eights(in, count, 50, q, out);
+    default: return unpack_eights(in, count, bits, q, out);
+    }
+}
+
 bool vl_unpack_limb(const vl_ring *ring, const vl_modulus *m, const uint8_t *in, uint64_t *out) {
     const size_t n = ring->n, bytes = vl_pack_limb_bytes(ring, m);
     const unsigned bits = m->bits;
     const uint64_t mask = (UINT64_C(1) << bits) - 1, q = m->q;
-    assert(bits + 7 <= 64);
-    uint64_t bad = 0;
-    size_t k = 0, bit = 0;
-    for (; k < n && bit / 8 + 8 <= bytes; k++, bit += bits) {
-        uint64_t word;
-        memcpy(&word, in + bit / 8, 8);
-        out[k] = little_endian(word) >> (bit & 7) & mask;
-        bad |= out[k] >= q;
-    }
-    for (; k < n; k++, bit += bits) { // the last few, where eight bytes would reach beyond the end
+    assert(bits + 7 <= 64 && n % 8 == 0);
+    // The last eight by themselves: eight bytes from a word's start may reach beyond the end.
+    uint64_t over = unpack_front(in, n - 8, bits, q, out);
+    for (size_t k = n - 8; k < n; k++) {
         uint64_t word = 0;
-        memcpy(&word, in + bit / 8, bytes - bit / 8);
+        size_t bit = k * bits, left = bytes - bit / 8;
+        memcpy(&word, in + bit / 8, left < 8 ? left : 8);
         out[k] = little_endian(word) >> (bit & 7) & mask;
-        bad |= out[k] >= q;
+        over |= q - 1 - out[k];
     }
-    return bad == 0;
+    return !(over >> 63);
 }
 
 typedef struct unpack_job {

@@ -105,6 +105,9 @@ vl_digits vl_rlwe_decompose(vl_exec *x, const vl_params *p, vl_poly c, vl_arena 
 // (u0, u1) = sum_j d_j (b_j, a_j), over q_0..q_{nq-1} and P (np = p_count): not yet divided by P, not yet permuted.
 void vl_rlwe_apply_key(vl_exec *x, const vl_params *p, const vl_digits *d, const vl_switch_key *key, vl_poly u0,
                        vl_poly u1);
+// Limb i alone (limbs of Q below d->nq, then those of P), for loops that keep a limb in the cache. No threads.
+void vl_rlwe_apply_key_limb(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
+                            uint64_t *u1);
 // d = round(u / P), from nq + np limbs to nq limbs.
 void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u);
 // out = rotation/conjugation of ct by key (degree 1). out may be ct.

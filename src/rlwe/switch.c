@@ -329,6 +329,12 @@ void vl_rlwe_apply_key(vl_exec *x, const vl_params *p, const vl_digits *d, const
     vl_exec_each(x, vl_exec_slots(x, limbs, 0), limbs, apply_limb, &w);
 }
 
+void vl_rlwe_apply_key_limb(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
+                            uint64_t *u1) {
+    switch_job w = {.p = p, .key = key, .nq = d->nq, .np = p->ring.p_count, .digits = d->count, .d = d};
+    sum_limb(&w, i, 0, NULL, u0, u1);
+}
+
 static void lazy_limb(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
     uint32_t i = (uint32_t)item;

@@ -97,6 +97,53 @@ static void all_plans(void **state) {
     check_shape(&(vl_lintrans_shape){1, 16, 128, 2, 64, 1, 16, 2}, 9, 2); // fewer slots than N/2
 }
 
+// One copy splits at any number of babies.
+static void unequal_splits(void **state) {
+    (void)state;
+    const vl_lintrans_shape shapes[3] = {{16, 16, 256, 1, 256, 16, 16, 16},
+                                         {5, 30, 256, 2, 128, 8, 32, 8},
+                                         {7, 16, 256, 1, 200, 8, 16, 8}}; // the last is not cyclic
+    for (int i = 0; i < 3; i++) {
+        uint32_t diagonals = lt_diagonals(&shapes[i]);
+        for (uint32_t babies = 1; babies <= diagonals; babies++) {
+            vl_lintrans_plan plan;
+            OK(vl_lintrans_plan_split(&shapes[i], babies, (diagonals + babies - 1) / babies, 1, &plan));
+            check_map(9, 2, &plan, 1, babies % 2);
+        }
+    }
+}
+
+// Diagonals that do not fit the budget are kept as coefficients; the same bytes come out.
+static void budgets(void **state) {
+    (void)state;
+    const vl_lintrans_shape s = {16, 16, 256, 1, 200, 16, 16, 16};
+    vl_params *p = insecure_params(9, LEVEL + 1, 2, NULL);
+    vl_lintrans_plan plan;
+    static vl_key_request r[64];
+    OK(vl_lintrans_plan_split(&s, 8, 2, 1, &plan));
+    lab l;
+    lab_open(&l, p, 1, scratch_of(p, &plan), r, vl_lintrans_key_requests(&plan, p, LEVEL, r));
+    map m = make_map(&plan, 1, true);
+    vl_ciphertext in = lab_encrypt_real(&l, m.x, s.slots, 0x1p40, LEVEL), want, d;
+    OK(vl_ciphertext_new(p, LEVEL - 1, 1, &want));
+    OK(vl_ciphertext_new(p, LEVEL - 1, 1, &d));
+    const uint64_t each = vl_poly_bytes(&p->ring, LEVEL, p->ring.p_count);
+    for (uint32_t kept = 17; kept-- > 0;) {
+        vl_lintrans lt;
+        OK(vl_lintrans_encode_within(&l.x, l.e, &plan, m.weights, m.bias, LEVEL, 0x1p40, 0x1p40, kept * each, &lt));
+        assert_int_equal(lt.expanded, 16 - kept);
+        assert_int_equal(lt.bytes, kept * each + (16 - kept) * p->ring.n * 8 + vl_poly_bytes(&p->ring, LEVEL - 1, 0));
+        vl_lintrans_apply(&l.x, p, &l.keys, &lt, kept == 16 ? &want : &d, &in);
+        if (kept < 16) assert_true(same_ciphertext(p, &want, &d));
+        vl_lintrans_free(&lt);
+    }
+    vl_ciphertext_free(&in);
+    vl_ciphertext_free(&want);
+    vl_ciphertext_free(&d);
+    free_map(&m);
+    lab_close(&l);
+}
+
 static void zero_diagonals(void **state) {
     (void)state;
     const vl_lintrans_shape s = {32, 32, 256, 1, 256, 32, 32, 32};
@@ -213,8 +260,8 @@ static void refuses_bad_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_plans),         cmocka_unit_test(zero_diagonals),
-        cmocka_unit_test(zero_matrix),       cmocka_unit_test(same_bytes_everywhere),
+        cmocka_unit_test(all_plans),         cmocka_unit_test(unequal_splits), cmocka_unit_test(budgets),
+        cmocka_unit_test(zero_diagonals),    cmocka_unit_test(zero_matrix),    cmocka_unit_test(same_bytes_everywhere),
         cmocka_unit_test(refuses_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,12 @@ static uint32_t check_all_plans(problem *p) {
             check_plan(p, &plan);
             cheapest = fmin(cheapest, vl_lintrans_price(&plan, &prices).seconds);
         }
+    for (uint32_t babies = 1; babies <= diagonals; babies++) { // one copy splits anywhere
+        vl_lintrans_plan plan;
+        if (vl_lintrans_plan_split(&p->s, babies, (diagonals + babies - 1) / babies, 1, &plan) != VELUM_OK) continue;
+        if (draw(8) == 0) check_plan(p, &plan);
+        cheapest = fmin(cheapest, vl_lintrans_price(&plan, &prices).seconds);
+    }
     vl_lintrans_plan best;
     vl_lintrans_cost cost;
     velum_status status = vl_lintrans_plan_best(&p->s, &prices, &best, &cost);

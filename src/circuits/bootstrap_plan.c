@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parameter sets of bootstrapping and what can be said about one without running it.
+#include "circuits/bootstrap.h"
+
+#include "arith/arith.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GIANT_PRICE 2.0 // of a giant's key switch against a baby's
+
+static const vl_bootstrap_params sets[] = {
+#define SLOTS_FIRST .order = VL_SLOTS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
+#define COEFFS_FIRST .order = VL_COEFFS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
+    {.name = "n16-full", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50, .stc_factors = 3,
+     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
+     .security_bits = 128},
+    {.name = "n16-full-20", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 48, .stc_factors = 3,
+     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 9, .digit_limbs = 9, .log_ratio = 8,
+     .arcsine = 3, .security_bits = 128},
+    {.name = "n16-d3", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50, .stc_factors = 3,
+     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 8, .digit_limbs = 8, .log_ratio = 11,
+     .security_bits = 128},
+    {.name = "n16-sparse9", SLOTS_FIRST, .log_n = 16, .log_slots = 9, .cts_factors = 2, .cts_bits = 50, .stc_factors = 2,
+     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
+     .security_bits = 128},
+    {.name = "n16-sparse12", SLOTS_FIRST, .log_n = 16, .log_slots = 12, .cts_factors = 2, .cts_bits = 50,
+     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
+     .log_ratio = 11, .security_bits = 128},
+    {.name = "n16-coeffs-first", COEFFS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50,
+     .stc_factors = 3, .stc_bits = 45, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
+     .security_bits = 128},
+    {.name = "INSECURE-n10-full", SLOTS_FIRST, .log_n = 10, .log_slots = 9, .cts_factors = 2, .cts_bits = 50,
+     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5,
+     .log_ratio = 11},
+    {.name = "INSECURE-n10-sparse", SLOTS_FIRST, .log_n = 10, .log_slots = 6, .cts_factors = 2, .cts_bits = 50,
+     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5,
+     .log_ratio = 11},
+    {.name = "INSECURE-n10-coeffs", COEFFS_FIRST, .log_n = 10, .log_slots = 9, .cts_factors = 3, .cts_bits = 50,
+     .stc_factors = 3, .stc_bits = 45, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5},
+    {.name = "INSECURE-n10-coeffs-sparse", COEFFS_FIRST, .log_n = 10, .log_slots = 6, .cts_factors = 2, .cts_bits = 50,
+     .stc_factors = 2, .stc_bits = 45, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5},
+    {.name = NULL},
+};
+
+const vl_bootstrap_params *vl_bootstrap_sets(void) { return sets; }
+
+const vl_bootstrap_params *vl_bootstrap_params_find(const char *name) {
+    for (const vl_bootstrap_params *b = sets; b->name; b++)
+        if (strcmp(b->name, name) == 0) return b;
+    return NULL;
+}
+
+static bool sparse(const vl_bootstrap_params *b) { return b->log_slots + 1 < b->log_n; }
+static bool masked(const vl_bootstrap_params *b) { return sparse(b) && b->order == VL_SLOTS_FIRST; }
+
+static uint32_t mod_levels(const vl_bootstrap_params *b) {
+    vl_mod1_literal f = {.range = b->range, .degree = b->degree, .doublings = b->doublings, .arcsine = b->arcsine};
+    return vl_mod1_levels(&f);
+}
+
+// Bit sizes of Q, lowest first; their count.
+static uint32_t chain(const vl_bootstrap_params *b, uint8_t bits[VL_MAX_LIMBS]) {
+    const struct part {
+        uint32_t count;
+        uint8_t bits;
+    } slots_first[] = {{1, 50}, {b->stc_factors, b->stc_bits}, {b->left, b->left_bits}, {masked(b), b->left_bits}},
+      coeffs_first[] = {{1, 50}, {b->left, b->left_bits}, {b->stc_factors, b->stc_bits}, {0, 0}},
+      upper[] = {{mod_levels(b), b->mod_bits}, {b->cts_factors, b->cts_bits}},
+      *lower = b->order == VL_SLOTS_FIRST ? slots_first : coeffs_first;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 6; i++) {
+        struct part t = i < 4 ? lower[i] : upper[i - 4];
+        for (uint32_t k = 0; k < t.count && count < VL_MAX_LIMBS; k++) bits[count++] = t.bits;
+    }
+    return count;
+}
+
+velum_status vl_bootstrap_literal(const vl_bootstrap_params *b, vl_params_literal *out) {
+    uint8_t q[VL_MAX_LIMBS], p[VL_MAX_LIMBS];
+    vl_params_literal lit = {.log_n = b->log_n, .p_count = b->special, .digit_limbs = b->digit_limbs};
+    lit.q_count = chain(b, q);
+    lit.security_bits = b->security_bits;
+    lit.scale = ldexp(1, b->left_bits);
+    memset(p, 50, sizeof p);
+    VL_TRY(vl_params_choose(&lit, q, p));
+    *out = lit;
+    return VELUM_OK;
+}
+
+double vl_bootstrap_log2_failure(uint32_t weight, uint32_t range, double coefficients) {
+    long double n = weight + 1, x = n / 2 - range, sum = 0, choose = 1;
+    if (x <= 0) return -INFINITY;
+    for (uint32_t k = 0; k < x; k++) { // P(sum < x) n!
+        sum += (k % 2 ? -1 : 1) * choose * powl(x - k, n);
+        choose = choose * (n - k) / (k + 1);
+    }
+    return (double)((logl(2 * sum) - lgammal(n + 1)) / logl(2)) + log2(coefficients);
+}
+
+// ---- keys ----
+static velum_status want_key(vl_bootstrap_plan *plan, uint64_t galois, uint32_t level) {
+    for (uint32_t i = 0; i < plan->key_count; i++) {
+        if (plan->keys[i].galois != galois) continue;
+        if (plan->keys[i].level < level) plan->keys[i].level = (uint16_t)level;
+        return VELUM_OK;
+    }
+    VL_FAIL_IF(plan->key_count == VL_BOOTSTRAP_MAX_KEYS, VELUM_E_LIMIT, "a bootstrap with more than %d keys",
+               VL_BOOTSTRAP_MAX_KEYS);
+    plan->keys[plan->key_count++] = (vl_key_request){galois, (uint16_t)level};
+    return VELUM_OK;
+}
+
+static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, const vl_dft_plan *t, uint32_t level) {
+    for (uint32_t f = 0; f < t->factors; f++) {
+        int32_t k[256];
+        uint32_t count = vl_dft_rotations(t, f, k);
+        for (uint32_t i = 0; i < count; i++)
+            if (k[i]) VL_TRY(want_key(plan, vl_params_galois(p, k[i]), level - f));
+    }
+    return VELUM_OK;
+}
+
+static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
+    const vl_bootstrap_params *b = &plan->params;
+    for (uint32_t k = b->log_slots; k + 1 < b->log_n; k++)
+        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << k), plan->top));
+    VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
+    VL_TRY(want_key(plan, vl_params_galois_conj(p), plan->mod_level + 1u));
+    VL_TRY(want_key(plan, 0, plan->mod_level));
+    if (sparse(b)) // the halves are folded together
+        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots), plan->out_level));
+    if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, &plan->stc, plan->stc_level);
+    vl_bootstrap_plan *low = vl_alloc(sizeof *low);
+    VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
+    velum_status status = want_transform(low, p, &plan->stc, plan->stc_level);
+    if (status == VELUM_OK && plan->key_count + low->key_count > VL_BOOTSTRAP_MAX_KEYS)
+        status = VL_FAIL(VELUM_E_LIMIT, "a bootstrap with more than %d keys", VL_BOOTSTRAP_MAX_KEYS);
+    if (status == VELUM_OK) {
+        memcpy(plan->keys + plan->key_count, low->keys, low->key_count * sizeof *low->keys);
+        plan->low_count = low->key_count;
+    }
+    vl_free(low);
+    return status;
+}
+
+// The chain's prefix that SlotsToCoeffs uses, one digit, and the fewest special primes that are not below it.
+static void set_low(vl_bootstrap_plan *plan, const vl_params *p) {
+    vl_params_literal *low = &plan->low;
+    *low = p->literal;
+    low->q_count = low->digit_limbs = plan->stc_level;
+    double log_q = vl_arith_log2_product(low->q, low->q_count);
+    low->p_count = 1;
+    while (low->p_count < p->ring.p_count && vl_arith_log2_product(low->p, low->p_count) < log_q) low->p_count++;
+}
+
+static uint64_t key_bytes(const vl_params_literal *lit, uint32_t level) {
+    uint64_t digits = (level + lit->digit_limbs - 1) / lit->digit_limbs;
+    return 2 * digits * (level + lit->p_count) * 8 << lit->log_n;
+}
+
+// ---- what a run costs and gives ----
+
+static const vl_params_literal *low_of(const vl_bootstrap_plan *plan, const vl_params *p) {
+    return plan->params.order == VL_SLOTS_FIRST ? &plan->low : &p->literal;
+}
+
+// Bytes of a transform's encoded diagonals.
+static uint64_t transform_bytes(const vl_params_literal *p, const vl_dft_plan *t, uint32_t level) {
+    uint64_t bytes = 0;
+    uint32_t log = 0;
+    for (uint32_t i = 0; i < t->factors; i++) {
+        uint32_t f = t->inverse ? t->factors - 1u - i : i;
+        log += t->stages[f];
+        uint32_t run = (UINT32_C(1) << (p->log_n - 1)) >> log;
+        if (run < 16) run = 1;
+        bytes += (uint64_t)vl_dft_price(t, f).products * (level - f + p->p_count) * ((UINT64_C(8) << p->log_n) / run);
+    }
+    return bytes;
+}
+
+static size_t transform_scratch(const vl_params *p, const vl_dft_plan *t, uint32_t level) {
+    size_t most = 0;
+    for (uint32_t f = 0; f < t->factors; f++) {
+        vl_dft_cost c = vl_dft_price(t, f);
+        size_t s = vl_diagonal_map_scratch(p, c.babies + 1, c.giants + 1, (uint16_t)(level - f));
+        if (s > most) most = s;
+    }
+    return most;
+}
+
+static size_t scratch_bytes(const vl_bootstrap_plan *plan, const vl_params *p) {
+    size_t ct = 2 * vl_arena_need(vl_poly_bytes(&p->ring, plan->top, 0)) + 256;
+    size_t need = transform_scratch(p, &plan->cts, plan->top), s = transform_scratch(p, &plan->stc, plan->stc_level);
+    if (s > need) need = s;
+    s = vl_mod1_scratch(p, &plan->mod1, plan->mod_level);
+    if (s > need) need = s;
+    s = vl_encapsulation_scratch(p) + vl_ckks_scratch(p, plan->top);
+    return 5 * ct + (s > need ? s : need);
+}
+
+// Seconds of a key switch by passes over limbs: transforms of about 60 us at N = 2^16, and as much again for all else.
+static double switch_seconds(const vl_params_literal *p, uint32_t level, bool hoisted) {
+    double n = ldexp(1, (int)p->log_n - 16), k = p->p_count, digits = (level + p->digit_limbs - 1) / p->digit_limbs;
+    double passes = hoisted ? (digits + 1) * (level + k) : 2 * (level + digits * (level + k) + 2 * (k + level));
+    return passes * 60e-6 * n * (hoisted ? 1.2 : 1);
+}
+
+static double transform_seconds(const vl_params_literal *p, const vl_dft_plan *t, uint32_t level) {
+    double sum = 0;
+    for (uint32_t f = 0; f < t->factors; f++) {
+        vl_dft_cost c = vl_dft_price(t, f);
+        sum += c.babies * switch_seconds(p, level - f, true) + (c.giants + 1) * switch_seconds(p, level - f, false) +
+               c.products * 16e-6 * 2 * (level - f + p->p_count) * ldexp(1, (int)p->log_n - 16);
+    }
+    return sum;
+}
+
+static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
+    vl_polynomial f = {.basis = VL_CHEBYSHEV, .degree = plan->params.degree, .lo = -1, .hi = 1, .c = plan->mod1.c};
+    uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings + 1u, level = plan->mod_level;
+    double mod = relins * 1.6 * switch_seconds(&p->literal, level - 3, false);
+    double sums = (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
+    return transform_seconds(&p->literal, &plan->cts, plan->top) + transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
+           (sparse(&plan->params) ? 1 : 2) * mod;
+}
+
+// The mean |error|: that of the sine, and that of a rounding at EvalMod's input, which its slope 2 pi K multiplies.
+static double precision_of(const vl_bootstrap_plan *plan) {
+    const vl_bootstrap_params *b = &plan->params;
+    double n = ldexp(1, b->log_n), rho = plan->mod1.literal.ratio, h = 2 * n / 3;
+    double rounding = sqrt((1 + h) / 12) * sqrt(n) * 2 / ldexp(1, b->mod_bits); // real parts of slots, x in [-1, 1]
+    double reach = 6.2832 * vl_mod1_reach(&plan->mod1.literal) / ldexp(1, b->doublings);
+    double noise = rounding / 2 * (reach * reach / 4) * 41 * rho / 6.2832 * 0.5;
+    if (b->order == VL_COEFFS_FIRST) noise *= sqrt(ldexp(1, b->log_slots + 1));
+    double sine = b->order == VL_SLOTS_FIRST && !b->arcsine ? 0.22 * pow(6.2832 / rho, 2) / 6 : 0;
+    return -log2(sqrt(noise * noise * 0.8 + sine * sine));
+}
+
+static velum_status check_shape(const vl_bootstrap_params *b, const vl_params *p) {
+    uint8_t bits[VL_MAX_LIMBS];
+    uint32_t count = chain(b, bits);
+    VL_FAIL_IF(p->literal.log_n != b->log_n || p->ring.q_count != count, VELUM_E_MISMATCH,
+               "bootstrap set %s wants N=2^%u and %u limbs, the parameters have N=2^%u and %u", b->name, b->log_n, count,
+               p->literal.log_n, p->ring.q_count);
+    for (uint32_t i = 0; i < count; i++)
+        VL_FAIL_IF(fabs(log2((double)p->literal.q[i]) - bits[i]) > 0.5, VELUM_E_MISMATCH,
+                   "bootstrap set %s wants prime %u near 2^%u", b->name, i, bits[i]);
+    VL_FAIL_IF(p->literal.secret_weight != 0, VELUM_E_MISMATCH, "bootstrap set %s: the main secret must be dense",
+               b->name);
+    return VELUM_OK;
+}
+
+static void set_levels(vl_bootstrap_plan *plan, const vl_params *p) {
+    const vl_bootstrap_params *b = &plan->params;
+    plan->top = (uint16_t)p->ring.q_count;
+    plan->mod_level = (uint16_t)(plan->top - b->cts_factors);
+    uint16_t after = (uint16_t)(plan->mod_level - mod_levels(b));
+    plan->levels_left = b->left;
+    if (b->order == VL_SLOTS_FIRST) {
+        plan->in_level = plan->stc_level = (uint16_t)(1 + b->stc_factors);
+        plan->out_level = (uint16_t)(after - masked(b));
+    } else {
+        plan->in_level = 1;
+        plan->stc_level = after;
+        plan->out_level = (uint16_t)(after - b->stc_factors);
+    }
+}
+
+velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_params *p, vl_bootstrap_plan *out) {
+    VL_TRY(check_shape(b, p));
+    VL_FAIL_IF(b->log_slots + 1 > b->log_n || b->log_slots < 2, VELUM_E_USAGE, "bootstrap set %s: 2^%u slots", b->name,
+               b->log_slots);
+    double failure = vl_bootstrap_log2_failure(b->weight, b->range, ldexp(1, b->log_slots + 1));
+    VL_FAIL_IF(b->security_bits && failure > VL_BOOTSTRAP_MAX_FAILURE, VELUM_E_INSECURE,
+               "bootstrap set %s: failure probability 2^%.1f a bootstrap, the limit is 2^%.0f", b->name, failure,
+               VL_BOOTSTRAP_MAX_FAILURE);
+    VL_TRY(vl_encapsulation_check(p, b->weight));
+    vl_bootstrap_plan *plan = vl_alloc(sizeof *plan);
+    VL_FAIL_IF(!plan, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
+    plan->params = *b;
+    plan->scale = ldexp(1, b->left_bits);
+    plan->log2_failure = failure;
+    plan->security_bits = p->security;
+    set_levels(plan, p);
+    if (b->order == VL_SLOTS_FIRST) set_low(plan, p);
+    double ratio = b->order == VL_SLOTS_FIRST ? exp2(b->log_ratio) : (double)p->literal.q[0] / plan->scale;
+    vl_mod1_literal mod1 = {b->range, b->degree, b->doublings, b->arcsine, ratio};
+    velum_status status = vl_mod1_init(&mod1, &plan->mod1);
+    if (status == VELUM_OK) status = vl_dft_plan_even(true, b->log_slots, b->cts_factors, GIANT_PRICE, &plan->cts);
+    if (status == VELUM_OK) status = vl_dft_plan_even(false, b->log_slots, b->stc_factors, GIANT_PRICE, &plan->stc);
+    if (status == VELUM_OK) status = want_keys(plan, p);
+    if (status == VELUM_OK) {
+        for (uint32_t i = 0; i < plan->key_count; i++) plan->key_bytes += key_bytes(&p->literal, plan->keys[i].level);
+        for (uint32_t i = 0; i < plan->low_count; i++)
+            plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
+        plan->key_bytes += vl_encapsulation_bytes(p, plan->top);
+        plan->matrix_bytes =
+            transform_bytes(&p->literal, &plan->cts, plan->top) + transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
+        plan->scratch_bytes = scratch_bytes(plan, p);
+        plan->seconds = seconds_of(plan, p);
+        plan->precision_bits = precision_of(plan);
+        *out = *plan;
+    }
+    vl_free(plan);
+    return status;
+}

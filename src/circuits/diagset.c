@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/diagset.h"
+
+#include <assert.h>
+#include <string.h>
+
+static vl_bsgs_shape shape_of(const vl_diagset_plan *plan) {
+    return (vl_bsgs_shape){1, 1, plan->babies, plan->giants, vl_bsgs_turns(plan->babies, plan->baby)};
+}
+
+// Limbs of P that diagonals have.
+static uint32_t special_limbs(const vl_params *p, const vl_diagset_plan *plan) {
+    return vl_bsgs_turns(plan->babies, plan->baby) ? p->ring.p_count : 0;
+}
+
+// The diagonal at `shift` slots: moved right by the giant step, so that the giant moves it back.
+static void shifted(const double complex *v, uint32_t slots, uint32_t shift, double complex *out) {
+    memcpy(out + shift, v, (slots - shift) * sizeof *v);
+    memcpy(out, v + slots - shift, shift * sizeof *v);
+}
+
+// Chooses each diagonal's form; period[i] = 0: zero. Returns the bytes that all take.
+static uint64_t choose_forms(const vl_ring *ring, vl_diagset *set, const uint32_t *period, uint32_t np, uint64_t budget,
+                             uint32_t *words) {
+    const vl_diagset_plan *plan = &set->plan;
+    uint64_t kept = 0, all = 0;
+    for (int full = 0; full < 2; full++) // periodic ones first
+        for (uint32_t i = 0; i < plan->count; i++) {
+            if (!period[i] || (vl_diag_words(ring, period[i]) == ring->n) != full) continue;
+            words[i] = vl_diag_words(ring, period[i]);
+            uint64_t bytes = vl_diag_bytes(ring, words[i], set->level, np), less = vl_diag_bytes(ring, 0, 0, 0);
+            if (bytes > less && bytes > (budget > kept ? budget - kept : 0)) {
+                words[i] = 0;
+                bytes = less;
+                set->expanded++;
+            } else {
+                kept += bytes;
+            }
+            all += bytes;
+        }
+    return all;
+}
+
+static velum_status encode_all(vl_exec *x, const vl_encoder *e, const double complex *const *v, uint64_t budget,
+                               vl_diagset *set) {
+    const vl_params *p = vl_encoder_params(e);
+    const vl_diagset_plan *plan = &set->plan;
+    uint32_t np = special_limbs(p, plan), period[VL_DIAGSET_MAX], words[VL_DIAGSET_MAX];
+    for (uint32_t i = 0; i < plan->count; i++) period[i] = v[i] ? vl_diag_period(v[i], plan->slots) : 0;
+    set->bytes = choose_forms(&p->ring, set, period, np, budget, words);
+    set->diag = vl_alloc_array((size_t)plan->giants * plan->babies, sizeof *set->diag);
+    set->block = vl_alloc_raw(set->bytes);
+    VL_FAIL_IF(!set->diag || !set->block, VELUM_E_NOMEM, "no memory for %u diagonals", plan->count);
+    uint8_t *next = (uint8_t *)set->block;
+    double complex *values = vl_arena_take(&x->arena, plan->slots * sizeof *values);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        if (!period[i]) continue;
+        vl_diag *d = &set->diag[(size_t)plan->at_giant[i] * plan->babies + plan->at_baby[i]];
+        *d = (vl_diag){(uint64_t *)next, words[i]};
+        next += vl_diag_bytes(&p->ring, words[i], set->level, np);
+        shifted(v[i], plan->slots, (uint32_t)plan->giant[plan->at_giant[i]], values);
+        VL_TRY(vl_diag_encode(x, e, NULL, values, period[i], set->scale, set->level, np, *d));
+    }
+    return VELUM_OK;
+}
+
+velum_status vl_diagset_encode(vl_exec *x, const vl_encoder *e, const vl_diagset_plan *plan,
+                               const double complex *const *v, uint16_t level, double scale, uint64_t budget,
+                               vl_diagset *out) {
+    const vl_params *p = vl_encoder_params(e);
+    VL_FAIL_IF(plan->slots > p->ring.n / 2, VELUM_E_LIMIT, "a linear map on %u slots, %u there are", plan->slots,
+               p->ring.n / 2);
+    VL_FAIL_IF(level < 1 || level > p->ring.q_count, VELUM_E_LIMIT, "a linear map at level %u of %u", level,
+               p->ring.q_count);
+    vl_diagset set = {.plan = *plan, .level = level, .scale = scale};
+    size_t mark = vl_arena_mark(&x->arena);
+    velum_status status = encode_all(x, e, v, budget, &set);
+    vl_arena_release(&x->arena, mark);
+    if (status != VELUM_OK) {
+        vl_diagset_free(&set);
+        return status;
+    }
+    *out = set;
+    return VELUM_OK;
+}
+
+void vl_diagset_free(vl_diagset *set) {
+    if (!set) return;
+    vl_free(set->diag);
+    vl_free(set->block);
+    *set = (vl_diagset){0};
+}
+
+size_t vl_diagset_encode_scratch(const vl_params *p, const vl_diagset_plan *plan, uint16_t level) {
+    return vl_arena_need(plan->slots * sizeof(double complex)) +
+           vl_diag_encode_scratch(p, level, special_limbs(p, plan));
+}
+
+void vl_diagset_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagset *set, vl_ciphertext *d,
+                      const vl_ciphertext *a) {
+    const vl_diagset_plan *plan = &set->plan;
+    assert(d->capacity >= set->level);
+    double scale = a->scale * set->scale;
+    vl_bsgs m = {shape_of(plan), plan->baby, plan->giant, set->diag, set->level};
+    const vl_poly out[1][2] = {{{d->c[0].x, set->level, 0}, {d->c[1].x, set->level, 0}}};
+    vl_bsgs_apply(x, keys->params, keys, &m, out, a);
+    for (int c = 0; c < 2; c++) d->c[c] = out[0][c];
+    d->level = set->level;
+    d->degree = 1;
+    d->scale = scale;
+}
+
+size_t vl_diagset_scratch(const vl_params *p, const vl_diagset_plan *plan, uint16_t level) {
+    const vl_bsgs_shape shape = shape_of(plan);
+    return vl_bsgs_scratch(p, &shape, level);
+}
+
+void vl_diagset_clear_apply(const vl_diagset_plan *plan, const int32_t *offset, const double complex *const *v,
+                            const double complex *x, double complex *y) {
+    const uint32_t mask = plan->slots - 1;
+    memset(y, 0, plan->slots * sizeof *y);
+    for (uint32_t i = 0; i < plan->count; i++)
+        for (uint32_t t = 0; v[i] && t < plan->slots; t++) y[t] += v[i][t] * x[(t + (uint32_t)offset[i]) & mask];
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sparse-secret encapsulation (Bossuat, Troncoso-Pastoriza, Hubaux, eprint 2022/024): the modulus of a ciphertext is
+// raised while it is encrypted under an ephemeral sparse secret, so that what the raise adds is small; the main secret
+// stays dense.
+//
+// Notation: s the main secret, t the sparse one (weight h), q_0 the base prime, p one special prime. Two keys:
+//   down: (b, a) over q_0 p,  b = -a t + e + p s   the only thing encrypted under t: log2(q_0 p) is about 100 bits
+//   up:   (b, a) over Q p,    b = -a s + e + p t   under the main secret, a part of its QP
+// The polynomial that `up` switches has coefficients below q_0 / 2, so it is its own decomposition: one digit, one
+// special prime, whatever the level.
+#ifndef VELUM_RLWE_ENCAPSULATE_H
+#define VELUM_RLWE_ENCAPSULATE_H
+
+#include "rlwe/rlwe.h"
+
+typedef struct vl_encapsulation {
+    const vl_params *params;
+    uint32_t weight;
+    uint16_t level;                      // limbs of Q that `up` has: what a raise reaches at most
+    uint64_t *block;                     // owns the limbs below
+    uint64_t *down_b, *down_a;           // limbs: q_0, p
+    uint64_t *up_b, *up_a;               // limbs: q_0 .. q_{level-1}, p
+    uint64_t p_inv[VL_MAX_LIMBS];        // p^-1 mod q_i
+    uint8_t seed[2][VL_SEED_BYTES];      // of down_a, up_a
+} vl_encapsulation;
+
+// log2(q_0 p), what the line of the table for weight h must grant.
+double vl_encapsulation_log_modulus(const vl_params *p);
+// VELUM_E_INSECURE if the table has no line for (N, weight) that grants log2(q_0 p) at the parameters' security.
+velum_status vl_encapsulation_check(const vl_params *p, uint32_t weight);
+// Draws t, makes both keys, forgets t. VELUM_E_INSECURE as above; VELUM_E_USAGE for a level outside 2 .. q_count.
+velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, uint32_t weight,
+                                  uint16_t level, vl_encapsulation *out);
+void vl_encapsulation_free(vl_encapsulation *k);
+uint64_t vl_encapsulation_bytes(const vl_params *p, uint16_t level);
+// ModRaise: ct (level 1 is used; degree 1) to out at `level` <= k->level, which decrypts to m + q_0 I with
+// |m + q_0 I| <= q_0 (h + 1) / 2. The scale is kept. out needs room for the level and is not ct.
+// Noise added: a key switch over q_0 p, about sigma sqrt(N / 12) q_0 / p, and one over Q p of the same size.
+void vl_encapsulation_raise(vl_exec *x, const vl_encapsulation *k, uint16_t level, vl_ciphertext *out,
+                            const vl_ciphertext *ct);
+size_t vl_encapsulation_scratch(const vl_params *p);
+
+#endif
