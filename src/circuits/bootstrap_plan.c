@@ -25,8 +25,8 @@ static const vl_bootstrap_params sets[] = {
     {.name = "n16-sparse9", SLOTS_FIRST, .log_n = 16, .log_slots = 9, .cts_factors = 2, .cts_bits = 50, .stc_factors = 2,
      .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
      .security_bits = 128},
-    {.name = "n16-sparse12", SLOTS_FIRST, .log_n = 16, .log_slots = 12, .cts_factors = 2, .cts_bits = 50,
-     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
+    {.name = "n16-sparse12", SLOTS_FIRST, .log_n = 16, .log_slots = 12, .cts_factors = 3, .cts_bits = 50,
+     .stc_factors = 3, .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
      .log_ratio = 11, .security_bits = 128},
     {.name = "n16-coeffs-first", COEFFS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50,
      .stc_factors = 3, .stc_bits = 45, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
@@ -124,8 +124,9 @@ static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, 
 
 static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     const vl_bootstrap_params *b = &plan->params;
-    for (uint32_t k = b->log_slots; k + 1 < b->log_n; k++)
-        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << k), plan->top));
+    for (uint32_t k = b->log_slots; k + 1u < b->log_n; k += 2)
+        for (int32_t i = 1; i <= (k + 2u < b->log_n ? 3 : 1); i++)
+            VL_TRY(want_key(plan, vl_params_galois(p, i << k), plan->top));
     VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
     VL_TRY(want_key(plan, vl_params_galois_conj(p), plan->mod_level + 1u));
     VL_TRY(want_key(plan, 0, plan->mod_level));
@@ -221,7 +222,7 @@ static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
     vl_polynomial f = {.basis = VL_CHEBYSHEV, .degree = plan->params.degree, .lo = -1, .hi = 1, .c = plan->mod1.c};
     uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings + 1u, level = plan->mod_level;
     double mod = relins * 1.6 * switch_seconds(&p->literal, level - 3, false);
-    double sums = (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
+    double sums = 0.6 * (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
     return transform_seconds(&p->literal, &plan->cts, plan->top) + transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
            (sparse(&plan->params) ? 1 : 2) * mod;
 }

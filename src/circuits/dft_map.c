@@ -318,6 +318,41 @@ void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagon
     vl_arena_release(&x->arena, mark);
 }
 
+// Limb i of the sum of the babies (their count in j->block).
+static void rotations_limb(void *arg, size_t item, uint32_t slot) {
+    const apply_job *j = arg;
+    uint32_t i = (uint32_t)item;
+    const vl_modulus *m = modulus_of(j, i);
+    size_t n = j->p->ring.n, stride = stride_of(j->p);
+    uint64_t *o0 = j->scratch + slot * j->slot_words, *o1 = o0 + stride, *t = o1 + stride;
+    uint64_t *d0 = j->sum.c[0].x + i * n, *d1 = j->sum.c[1].x + i * n;
+    make_baby(j, 0, i, d0, d1, t);
+    for (uint32_t b = 1; b <= j->block; b++) {
+        make_baby(j, b, i, o0, o1, t);
+        m->k->add(m, d0, d0, o0, n);
+        m->k->add(m, d1, d1, o1, n);
+    }
+}
+
+void vl_rotations_add(vl_exec *x, const vl_eval_keys *keys, const int32_t *k, uint32_t count, vl_ciphertext *a) {
+    const vl_params *p = keys->params;
+    assert(count >= 1 && count <= 16 && a->degree == 1);
+    size_t mark = vl_arena_mark(&x->arena);
+    apply_job j = {.p = p, .in = a, .nq = a->level, .block = count};
+    for (uint32_t b = 0; b < count; b++) j.key[b + 1] = key_for(keys, k[b], a->level);
+    j.sum = take_pair(x, p, a->level);
+    size_t inside = vl_arena_mark(&x->arena);
+    vl_digits digits = vl_rlwe_decompose(x, p, a->c[1], &x->arena);
+    j.digits = &digits;
+    j.slot_words = 4 * stride_of(p);
+    uint32_t limbs = j.nq + p->ring.p_count, slots = vl_exec_slots(x, limbs, j.slot_words * sizeof(uint64_t));
+    j.scratch = vl_arena_take(&x->arena, slots * j.slot_words * sizeof(uint64_t));
+    vl_exec_each(x, slots, limbs, rotations_limb, &j);
+    vl_arena_release(&x->arena, inside);
+    for (uint32_t i = 0; i < 2; i++) vl_rlwe_mod_down(x, p, a->c[i], j.sum.c[i]);
+    vl_arena_release(&x->arena, mark);
+}
+
 size_t vl_diagonal_map_scratch(const vl_params *p, uint32_t babies, uint32_t giants, uint16_t level) {
     size_t qp = vl_arena_need(vl_poly_bytes(&p->ring, level, p->ring.p_count)), threads = vl_cpu_count();
     size_t digits = vl_rlwe_digits_bytes(p, level), rlwe = vl_rlwe_scratch(p, level);
