@@ -260,9 +260,10 @@ static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
 static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_bootstrap_params *lit = &b->plan.params;
-    for (uint32_t k = lit->log_slots; k + 1u < lit->log_n; k += 2) { // four at a time
-        int32_t by[3] = {INT32_C(1) << k, INT32_C(2) << k, INT32_C(3) << k};
-        vl_rotations_add(s->x, s->keys, by, k + 2u < lit->log_n ? 3 : 1, ct);
+    for (uint32_t k = lit->log_slots; k + 1u < lit->log_n; k += 3) { // up to eight at a time
+        int32_t by[7], count = 0;
+        for (int32_t i = 1; i < 8 && k + (i > 3 ? 3u : i > 1 ? 2u : 1u) < lit->log_n; i++) by[count++] = i << k;
+        vl_rotations_add(s->x, s->keys, by, (uint32_t)count, ct);
     }
     ct->scale = vl_mod1_reach(&b->plan.mod1.literal) * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
     for (uint32_t f = 0; f < b->plan.cts.factors; f++) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GIANT_PRICE 2.0 // of a giant's key switch against a baby's
+#define GIANT_PRICE 3.0 // of a giant's key switch against a baby's
 
 static const vl_bootstrap_params sets[] = {
 #define SLOTS_FIRST .order = VL_SLOTS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
@@ -26,7 +26,7 @@ static const vl_bootstrap_params sets[] = {
      .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
      .security_bits = 128},
     {.name = "n16-sparse12", SLOTS_FIRST, .log_n = 16, .log_slots = 12, .cts_factors = 3, .cts_bits = 50,
-     .stc_factors = 3, .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
+     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
      .log_ratio = 11, .security_bits = 128},
     {.name = "n16-coeffs-first", COEFFS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50,
      .stc_factors = 3, .stc_bits = 45, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
@@ -124,8 +124,8 @@ static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, 
 
 static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     const vl_bootstrap_params *b = &plan->params;
-    for (uint32_t k = b->log_slots; k + 1u < b->log_n; k += 2)
-        for (int32_t i = 1; i <= (k + 2u < b->log_n ? 3 : 1); i++)
+    for (uint32_t k = b->log_slots; k + 1u < b->log_n; k += 3)
+        for (int32_t i = 1; i < 8 && k + (i > 3 ? 3u : i > 1 ? 2u : 1u) < b->log_n; i++)
             VL_TRY(want_key(plan, vl_params_galois(p, i << k), plan->top));
     VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
     VL_TRY(want_key(plan, vl_params_galois_conj(p), plan->mod_level + 1u));
