@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The named bootstrap sets at N = 2^16, of 128 bits: time, precision over random slots, memory. With VELUM_BENCH_STAGES
-// set in the environment, time and error of each stage go to stderr; with VELUM_BENCH_SET only sets of that name run.
+// The named bootstrap sets of 128 bits: time, precision over random slots, memory. In the environment:
+// VELUM_BENCH_STAGES sends each stage's time to stderr; VELUM_BENCH_SET names the only set to run; VELUM_BENCH_RANDOM=n
+// adds n bootstraps of fresh random slots, with the worst and the mean error of all of them on stderr.
 #include "circuits/bootstrap.h"
 #include "timing.h"
 #include <math.h>
@@ -50,6 +51,24 @@ static size_t arena_bytes(const bench *b) {
     return (other > need ? other : need) + 65536;
 }
 
+// Full-range random slots: real and imaginary parts uniform in [-1, 1).
+static velum_status encrypt_random(bench *b, uint64_t number) {
+    uint32_t slots = UINT32_C(1) << b->plan.params.log_slots;
+    for (uint64_t i = 0; i < 2 * slots; i++) {
+        uint64_t k = (number * 2 * slots + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        k = (k ^ k >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+        ((double *)b->v)[i] = (double)(int64_t)(k ^ k >> 32) * 0x1p-63;
+    }
+    uint8_t seed[VL_SEED_BYTES];
+    vl_poly m;
+    VL_TRY(vl_poly_new(&b->p->ring, b->plan.in_level, 0, &m));
+    velum_status status = vl_encode_complex(&b->x, b->encoder, b->v, slots, b->plan.scale, m);
+    if (status == VELUM_OK) vl_rlwe_encrypt(&b->x, b->p, &b->sk, m, seed, &b->in);
+    b->in.scale = b->plan.scale;
+    vl_poly_free(&m);
+    return status;
+}
+
 static velum_status prepare(bench *b, const vl_bootstrap_params *set) {
     vl_params_literal lit;
     VL_TRY(vl_bootstrap_literal(set, &lit));
@@ -67,20 +86,10 @@ static velum_status prepare(bench *b, const vl_bootstrap_params *set) {
     b->v = vl_alloc_array(slots, sizeof *b->v);
     b->got = vl_alloc_array(slots, sizeof *b->got);
     VL_FAIL_IF(!b->v || !b->got, VELUM_E_NOMEM, "bench: %u slots", slots);
-    for (uint32_t i = 0; i < 2 * slots; i++)
-        ((double *)b->v)[i] = (double)((i + 1) * UINT32_C(2654435761) ^ i * UINT32_C(40503)) / 2147483648.0 - 1;
     VL_TRY(vl_ciphertext_new(b->p, b->plan.in_level, 1, &b->in));
     VL_TRY(vl_ciphertext_new(b->p, b->plan.out_level, 1, &b->out));
-    uint8_t seed[VL_SEED_BYTES];
-    vl_poly m;
-    VL_TRY(vl_poly_new(&b->p->ring, b->plan.in_level, 0, &m));
-    velum_status status = vl_encode_complex(&b->x, b->encoder, b->v, slots, b->plan.scale, m);
-    if (status == VELUM_OK) vl_rlwe_encrypt(&b->x, b->p, &b->sk, m, seed, &b->in);
-    b->in.scale = b->plan.scale;
-    vl_poly_free(&m);
-    return status;
+    return encrypt_random(b, 1);
 }
-
 static void release(bench *b) {
     vl_bootstrap_free(b->b);
     vl_bootstrap_keys_free(&b->own);
@@ -107,13 +116,30 @@ static velum_status measure_precision(bench *b, vl_precision *out) {
 }
 
 static void print_stages(const bench *b, const vl_precision *bits) {
-    static const char *const names[6] = {"SlotsToCoeffs", "ModRaise", "CoeffsToSlots", "EvalMod", "recombination", "all"};
+    static const char *const names[6] = {"SlotsToCoeffs", "ModRaise",      "CoeffsToSlots",
+                                         "EvalMod",       "recombination", "all"};
     fprintf(stderr, "%s: %.2f bits mean (estimate %.2f), %.2f worst; estimate %.2f s, keys %.2f GB, scratch %.2f GB\n",
             b->plan.params.name, bits->bits_mean, b->plan.precision_bits, bits->bits_min, b->plan.seconds,
             (double)b->plan.key_bytes / 1e9, (double)b->plan.scratch_bytes / 1e9);
     for (uint32_t i = 0; i < 6; i++)
         fprintf(stderr, "    %-14s %8.3f s, processor %8.3f s\n", names[i], b->report.seconds[i] / b->runs,
                 b->report.cpu[i] / b->runs);
+}
+
+static velum_status repeat(bench *b, uint32_t times) {
+    double worst = 0, sum = 0;
+    for (uint32_t i = 0; i < times; i++) {
+        vl_precision bits;
+        VL_TRY(encrypt_random(b, i + 2));
+        once(b);
+        VL_TRY(b->status);
+        VL_TRY(measure_precision(b, &bits));
+        if (bits.max_error > worst) worst = bits.max_error;
+        sum += bits.mean_error;
+    }
+    fprintf(stderr, "%s: %u bootstraps of random slots: mean error 2^%.2f, worst 2^%.2f\n", b->plan.params.name, times,
+            log2(sum / times), log2(worst));
+    return VELUM_OK;
 }
 
 static velum_status time_set(bench *b) {
@@ -142,6 +168,8 @@ static velum_status time_set(bench *b) {
     r.keygen_seconds = b->keygen;
     velum_status status = bench_time(b->run, r, SECONDS, once, b);
     if (getenv("VELUM_BENCH_STAGES")) print_stages(b, &bits);
+    const char *times = getenv("VELUM_BENCH_RANDOM");
+    if (status == VELUM_OK && times) status = repeat(b, (uint32_t)atoi(times));
     return status == VELUM_OK ? b->status : status;
 }
 
@@ -149,7 +177,7 @@ velum_status bench_bootstrap(const bench_run *run) {
     const char *only = getenv("VELUM_BENCH_SET");
     if (!bench_wanted(run, "bootstrap")) return VELUM_OK;
     for (const vl_bootstrap_params *set = vl_bootstrap_sets(); set->name; set++) {
-        if (set->security_bits == 0 || set->log_n != 16 || (only && strcmp(only, set->name) != 0)) continue;
+        if (set->security_bits == 0 || (only && strcmp(only, set->name) != 0)) continue;
         bench b = {.run = run};
         velum_status status = prepare(&b, set);
         if (status == VELUM_OK) status = time_set(&b);

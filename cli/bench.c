@@ -25,10 +25,10 @@ static void each(void *user, const velum_bench_result *r) {
     cli_progress_stop();
     if (l->json) {
         json_t *item = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:o, s:o, s:I}", "name", r->name, "log_n",
-                                 (json_int_t)r->log_n, "limbs", (json_int_t)r->limbs, "special",
-                                 (json_int_t)r->special, "digits", (json_int_t)r->digits, "kernel", r->kernel,
-                                 "threads", (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min),
-                                 "seconds_median", cli_real(r->seconds_median), "reps", (json_int_t)r->reps);
+                                 (json_int_t)r->log_n, "limbs", (json_int_t)r->limbs, "special", (json_int_t)r->special,
+                                 "digits", (json_int_t)r->digits, "kernel", r->kernel, "threads",
+                                 (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min), "seconds_median",
+                                 cli_real(r->seconds_median), "reps", (json_int_t)r->reps);
         if (r->slots) add_bootstrap(item, r);
         json_array_append_new(l->results, item);
         return;

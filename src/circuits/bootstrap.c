@@ -30,8 +30,7 @@ static velum_status make_map(vl_exec *x, const vl_encoder *e, const vl_dft_plan 
                              vl_diagonal_map *out) {
     vl_diagonals d;
     VL_TRY(vl_diagonals_factor(t, f, 1, &d));
-    velum_status status =
-        vl_diagonal_map_new(x, e, &d, t->log_babies[f], pre, post, (uint16_t)level, scale, out);
+    velum_status status = vl_diagonal_map_new(x, e, &d, t->log_babies[f], pre, post, (uint16_t)level, scale, out);
     vl_diagonals_free(&d);
     return status;
 }
@@ -75,8 +74,8 @@ static velum_status set_up(vl_exec *x, const vl_encoder *e, vl_bootstrap *b) {
     }
     // The sum with the conjugate doubles the real part: half of the scale is left to it.
     b->x_scale = vl_mod1_in_scale(b->p, plan->mod_level);
-    velum_status status = make_transform(x, e, &plan->cts, plan->top, b->x_scale / 2 / raised, NULL,
-                                         sparse ? turned : NULL, b->cts);
+    velum_status status =
+        make_transform(x, e, &plan->cts, plan->top, b->x_scale / 2 / raised, NULL, sparse ? turned : NULL, b->cts);
     double change = slots_first(b) ? q0 / plan->mod1.literal.ratio / plan->scale : 1;
     if (status == VELUM_OK) status = make_stc(x, e, b, change, sparse && !slots_first(b) ? half : NULL);
     if (status == VELUM_OK) status = vl_poly_new(&b->p->ring, plan->mod_level + 1u, 0, &b->i_unit);
@@ -137,8 +136,8 @@ static velum_status make_low_keys(vl_exec *x, const vl_bootstrap_plan *plan, con
     VL_TRY(vl_params_new(&plan->low, p->ring.kernels, &out->low_params));
     vl_secret_key low = {.coeffs = sk->coeffs}; // the same secret over fewer primes
     VL_TRY(vl_keys_expand_secret(out->low_params, &low));
-    velum_status status = vl_eval_keys_generate(x, out->low_params, &low, plan->keys + plan->key_count, plan->low_count,
-                                                0, &out->low);
+    velum_status status =
+        vl_eval_keys_generate(x, out->low_params, &low, plan->keys + plan->key_count, plan->low_count, 0, &out->low);
     vl_secret_free(low.s.x);
     return status;
 }
@@ -242,9 +241,7 @@ static void mark_stage(run *s, uint32_t stage, const char *name, const vl_cipher
 }
 
 // ct += its rotation by k slots
-static void fold(run *s, vl_ciphertext *ct, int32_t k) {
-    vl_rotations_add(s->x, s->keys, &k, 1, ct);
-}
+static void fold(run *s, vl_ciphertext *ct, int32_t k) { vl_rotations_add(s->x, s->keys, &k, 1, ct); }
 
 static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;

@@ -2,8 +2,8 @@
 // Bootstrapping: a ciphertext at its lowest level becomes one of the same message with levels to spend.
 //
 // Method. The dense main secret is exchanged for an ephemeral sparse one at the base prime (rlwe/encapsulate.h), the
-// modulus is raised, and what the raise added (multiples of q_0 in the coefficients) is removed by EvalMod (mod1.h) between
-// two transforms (dft.h). Two orders:
+// modulus is raised, and what the raise added (multiples of q_0 in the coefficients) is removed by EvalMod (mod1.h)
+// between two transforms (dft.h). Two orders:
 //   SlotsToCoeffs first  the message moves to the coefficients at the lowest levels, where that is cheap, and EvalMod's
 //                        result is the message itself. The error of EvalMod stays as it is.
 //   CoeffsToSlots first  the input may be at level 1; the message's own coefficients pass EvalMod, and the last
@@ -11,11 +11,12 @@
 // A slot holds a complex value with |Re|, |Im| <= 1 (SlotsToCoeffs first), so one bootstrap refreshes two real vectors.
 // With CoeffsToSlots first every coefficient must be at most the scale.
 //
-// Sparse slots (2^g < N/2): log2(N/2) - g rotations project onto the subring, the transforms are of size 2^g, and real and
-// imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two.
+// Sparse slots (2^g < N/2): log2(N/2) - g rotations project onto the subring, the transforms are of size 2^g, and real
+// and imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two.
 //
-// SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of the
-// work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for them.
+// SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of
+// the work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for
+// them.
 //
 // The chain, lowest limb first:  q_0 | StC | left over | [one, sparse slots] | EvalMod | CtS   (SlotsToCoeffs first)
 //                                q_0 | left over | StC | EvalMod | CtS                         (CoeffsToSlots first)
@@ -53,27 +54,27 @@ typedef struct vl_bootstrap_plan {
     vl_bootstrap_params params;
     vl_dft_plan cts, stc;
     vl_mod1 mod1;
-    uint16_t top;                   // limbs after the raise
-    uint16_t mod_level;             // EvalMod's input
-    uint16_t stc_level;             // input of the first StC factor
-    uint16_t in_level, out_level;   // limbs needed of the input, and of the result
-    uint16_t levels_left;           // to spend before the next bootstrap must start
-    double scale;                   // of input and result
-    double log2_failure;            // of one bootstrap
-    double precision_bits;          // estimate: -log2 of the mean |error| for full-range random slots
-    uint32_t security_bits;         // the weakest of all keys: 128, 192, 256 or 0
-    uint32_t low_count;             // SlotsToCoeffs first: that many of the requests, the last ones, are for `low`
-    uint32_t key_count;             // for the parameters themselves
+    uint16_t top;                 // limbs after the raise
+    uint16_t mod_level;           // EvalMod's input
+    uint16_t stc_level;           // input of the first StC factor
+    uint16_t in_level, out_level; // limbs needed of the input, and of the result
+    uint16_t levels_left;         // to spend before the next bootstrap must start
+    double scale;                 // of input and result
+    double log2_failure;          // of one bootstrap
+    double precision_bits;        // estimate: -log2 of the mean |error| for full-range random slots
+    uint32_t security_bits;       // the weakest of all keys: 128, 192, 256 or 0
+    uint32_t low_count;           // SlotsToCoeffs first: that many of the requests, the last ones, are for `low`
+    uint32_t key_count;           // for the parameters themselves
     vl_key_request keys[VL_BOOTSTRAP_MAX_KEYS]; // each once, at its highest level: key_count, then low_count
-    vl_params_literal low;          // SlotsToCoeffs first: parameters of its transform
-    uint64_t key_bytes;             // in memory, encapsulation keys included
+    vl_params_literal low;                      // SlotsToCoeffs first: parameters of its transform
+    uint64_t key_bytes;                         // in memory, encapsulation keys included
     uint64_t matrix_bytes, scratch_bytes;
-    double seconds;                 // estimate, one thread with the ifma kernels
+    double seconds; // estimate, one thread with the ifma kernels
 } vl_bootstrap_plan;
 
 // Pure query. p: parameters whose primes have the set's shape (as from vl_bootstrap_literal). VELUM_E_MISMATCH if they
-// have not; VELUM_E_INSECURE if the failure probability is above 2^-128 or any key outside the security table (for sets with
-// security), naming the number and the limit.
+// have not; VELUM_E_INSECURE if the failure probability is above 2^-128 or any key outside the security table (for sets
+// with security), naming the number and the limit.
 velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_params *p, vl_bootstrap_plan *out);
 // log2 of the probability that some of `coefficients` raised coefficients is beyond range q_0 (sum of h + 1 uniform
 // variables: Irwin, Hall; Bossuat et al. 2022/024, section 5).

@@ -13,34 +13,180 @@
 static const vl_bootstrap_params sets[] = {
 #define SLOTS_FIRST .order = VL_SLOTS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
 #define COEFFS_FIRST .order = VL_COEFFS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
-    {.name = "n16-full", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50, .stc_factors = 3,
-     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
+    {.name = "n16-full",
+     SLOTS_FIRST,
+     .log_n = 16,
+     .log_slots = 15,
+     .cts_factors = 3,
+     .cts_bits = 50,
+     .stc_factors = 3,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 9,
+     .left_bits = 40,
+     .special = 12,
+     .digit_limbs = 12,
+     .log_ratio = 11,
      .security_bits = 128},
-    {.name = "n16-full-20", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 48, .stc_factors = 3,
-     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 9, .digit_limbs = 9, .log_ratio = 8,
-     .arcsine = 3, .security_bits = 128},
-    {.name = "n16-d3", SLOTS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50, .stc_factors = 3,
-     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 8, .digit_limbs = 8, .log_ratio = 11,
+    {.name = "n16-full-20",
+     SLOTS_FIRST,
+     .log_n = 16,
+     .log_slots = 15,
+     .cts_factors = 3,
+     .cts_bits = 48,
+     .stc_factors = 3,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 9,
+     .left_bits = 40,
+     .special = 9,
+     .digit_limbs = 9,
+     .log_ratio = 8,
+     .arcsine = 3,
      .security_bits = 128},
-    {.name = "n16-sparse9", SLOTS_FIRST, .log_n = 16, .log_slots = 9, .cts_factors = 2, .cts_bits = 50, .stc_factors = 2,
-     .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12, .log_ratio = 11,
+    {.name = "n16-sparse9",
+     SLOTS_FIRST,
+     .log_n = 16,
+     .log_slots = 9,
+     .cts_factors = 2,
+     .cts_bits = 50,
+     .stc_factors = 2,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 9,
+     .left_bits = 40,
+     .special = 12,
+     .digit_limbs = 12,
+     .log_ratio = 11,
      .security_bits = 128},
-    {.name = "n16-sparse12", SLOTS_FIRST, .log_n = 16, .log_slots = 12, .cts_factors = 3, .cts_bits = 50,
-     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
-     .log_ratio = 11, .security_bits = 128},
-    {.name = "n16-coeffs-first", COEFFS_FIRST, .log_n = 16, .log_slots = 15, .cts_factors = 3, .cts_bits = 50,
-     .stc_factors = 3, .stc_bits = 45, .mod_bits = 50, .left = 9, .left_bits = 40, .special = 12, .digit_limbs = 12,
+    {.name = "n16-sparse12",
+     SLOTS_FIRST,
+     .log_n = 16,
+     .log_slots = 12,
+     .cts_factors = 3,
+     .cts_bits = 50,
+     .stc_factors = 2,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 9,
+     .left_bits = 40,
+     .special = 12,
+     .digit_limbs = 12,
+     .log_ratio = 11,
      .security_bits = 128},
-    {.name = "INSECURE-n10-full", SLOTS_FIRST, .log_n = 10, .log_slots = 9, .cts_factors = 2, .cts_bits = 50,
-     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5,
+    {.name = "n16-coeffs-first",
+     COEFFS_FIRST,
+     .log_n = 16,
+     .log_slots = 15,
+     .cts_factors = 3,
+     .cts_bits = 50,
+     .stc_factors = 3,
+     .stc_bits = 45,
+     .mod_bits = 50,
+     .left = 9,
+     .left_bits = 40,
+     .special = 12,
+     .digit_limbs = 12,
+     .security_bits = 128},
+    {.name = "n16-full-30",
+     SLOTS_FIRST,
+     .log_n = 16,
+     .log_slots = 15,
+     .cts_factors = 3,
+     .cts_bits = 50,
+     .stc_factors = 3,
+     .stc_bits = 34,
+     .mod_bits = 50,
+     .left = 13,
+     .left_bits = 30,
+     .special = 10,
+     .digit_limbs = 10,
+     .log_ratio = 11,
+     .security_bits = 128},
+    {.name = "n15-full",
+     SLOTS_FIRST,
+     .log_n = 15,
+     .log_slots = 14,
+     .cts_factors = 2,
+     .cts_bits = 48,
+     .stc_factors = 2,
+     .stc_bits = 38,
+     .mod_bits = 48,
+     .left = 4,
+     .left_bits = 38,
+     .special = 2,
+     .digit_limbs = 2,
+     .log_ratio = 11,
+     .security_bits = 128},
+    {.name = "INSECURE-n10-full",
+     SLOTS_FIRST,
+     .log_n = 10,
+     .log_slots = 9,
+     .cts_factors = 2,
+     .cts_bits = 50,
+     .stc_factors = 2,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 2,
+     .left_bits = 40,
+     .special = 5,
+     .digit_limbs = 5,
      .log_ratio = 11},
-    {.name = "INSECURE-n10-sparse", SLOTS_FIRST, .log_n = 10, .log_slots = 6, .cts_factors = 2, .cts_bits = 50,
-     .stc_factors = 2, .stc_bits = 40, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5,
+    {.name = "INSECURE-n10-full-20",
+     SLOTS_FIRST,
+     .log_n = 10,
+     .log_slots = 9,
+     .cts_factors = 2,
+     .cts_bits = 50,
+     .stc_factors = 2,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 2,
+     .left_bits = 40,
+     .special = 5,
+     .digit_limbs = 5,
+     .log_ratio = 8,
+     .arcsine = 3},
+    {.name = "INSECURE-n10-sparse",
+     SLOTS_FIRST,
+     .log_n = 10,
+     .log_slots = 6,
+     .cts_factors = 2,
+     .cts_bits = 50,
+     .stc_factors = 2,
+     .stc_bits = 40,
+     .mod_bits = 50,
+     .left = 2,
+     .left_bits = 40,
+     .special = 5,
+     .digit_limbs = 5,
      .log_ratio = 11},
-    {.name = "INSECURE-n10-coeffs", COEFFS_FIRST, .log_n = 10, .log_slots = 9, .cts_factors = 3, .cts_bits = 50,
-     .stc_factors = 3, .stc_bits = 45, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5},
-    {.name = "INSECURE-n10-coeffs-sparse", COEFFS_FIRST, .log_n = 10, .log_slots = 6, .cts_factors = 2, .cts_bits = 50,
-     .stc_factors = 2, .stc_bits = 45, .mod_bits = 50, .left = 2, .left_bits = 40, .special = 5, .digit_limbs = 5},
+    {.name = "INSECURE-n10-coeffs",
+     COEFFS_FIRST,
+     .log_n = 10,
+     .log_slots = 9,
+     .cts_factors = 3,
+     .cts_bits = 50,
+     .stc_factors = 3,
+     .stc_bits = 45,
+     .mod_bits = 50,
+     .left = 2,
+     .left_bits = 40,
+     .special = 5,
+     .digit_limbs = 5},
+    {.name = "INSECURE-n10-coeffs-sparse",
+     COEFFS_FIRST,
+     .log_n = 10,
+     .log_slots = 6,
+     .cts_factors = 2,
+     .cts_bits = 50,
+     .stc_factors = 2,
+     .stc_bits = 45,
+     .mod_bits = 50,
+     .left = 2,
+     .left_bits = 40,
+     .special = 5,
+     .digit_limbs = 5},
     {.name = NULL},
 };
 
@@ -146,7 +292,8 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     return status;
 }
 
-// The chain's prefix that SlotsToCoeffs uses, one digit, and the fewest special primes that are not below it.
+// The chain's prefix that SlotsToCoeffs uses, in one digit, and the fewest special primes that are not below it; where
+// the whole has not enough of them, more digits.
 static void set_low(vl_bootstrap_plan *plan, const vl_params *p) {
     vl_params_literal *low = &plan->low;
     *low = p->literal;
@@ -154,6 +301,8 @@ static void set_low(vl_bootstrap_plan *plan, const vl_params *p) {
     double log_q = vl_arith_log2_product(low->q, low->q_count);
     low->p_count = 1;
     while (low->p_count < p->ring.p_count && vl_arith_log2_product(low->p, low->p_count) < log_q) low->p_count++;
+    double log_p = vl_arith_log2_product(low->p, low->p_count); // the first digit is the largest: it holds q_0
+    while (low->digit_limbs > 1 && vl_arith_log2_product(low->q, low->digit_limbs) > log_p) low->digit_limbs--;
 }
 
 static uint64_t key_bytes(const vl_params_literal *lit, uint32_t level) {
@@ -222,8 +371,10 @@ static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
     vl_polynomial f = {.basis = VL_CHEBYSHEV, .degree = plan->params.degree, .lo = -1, .hi = 1, .c = plan->mod1.c};
     uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings + 1u, level = plan->mod_level;
     double mod = relins * 1.6 * switch_seconds(&p->literal, level - 3, false);
-    double sums = 0.6 * (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
-    return transform_seconds(&p->literal, &plan->cts, plan->top) + transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
+    double sums =
+        0.6 * (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
+    return transform_seconds(&p->literal, &plan->cts, plan->top) +
+           transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
            (sparse(&plan->params) ? 1 : 2) * mod;
 }
 
@@ -236,15 +387,18 @@ static double precision_of(const vl_bootstrap_plan *plan) {
     double noise = rounding / 2 * (reach * reach / 4) * 41 * rho / 6.2832 * 0.5;
     if (b->order == VL_COEFFS_FIRST) noise *= sqrt(ldexp(1, b->log_slots + 1));
     double sine = b->order == VL_SLOTS_FIRST && !b->arcsine ? 0.22 * pow(6.2832 / rho, 2) / 6 : 0;
-    return -log2(sqrt(noise * noise * 0.8 + sine * sine));
+    double fit = 20 * plan->mod1.fit_error * rho / 6.2832;
+    if (b->order == VL_COEFFS_FIRST) fit *= sqrt(ldexp(1, b->log_slots + 1));
+    double own = sqrt((1 + h) / 12) * sqrt(n) / plan->scale; // of a rescale at the result's scale
+    return -log2(sqrt(noise * noise * 0.8 + sine * sine + fit * fit + own * own));
 }
 
 static velum_status check_shape(const vl_bootstrap_params *b, const vl_params *p) {
     uint8_t bits[VL_MAX_LIMBS];
     uint32_t count = chain(b, bits);
     VL_FAIL_IF(p->literal.log_n != b->log_n || p->ring.q_count != count, VELUM_E_MISMATCH,
-               "bootstrap set %s wants N=2^%u and %u limbs, the parameters have N=2^%u and %u", b->name, b->log_n, count,
-               p->literal.log_n, p->ring.q_count);
+               "bootstrap set %s wants N=2^%u and %u limbs, the parameters have N=2^%u and %u", b->name, b->log_n,
+               count, p->literal.log_n, p->ring.q_count);
     for (uint32_t i = 0; i < count; i++)
         VL_FAIL_IF(fabs(log2((double)p->literal.q[i]) - bits[i]) > 0.5, VELUM_E_MISMATCH,
                    "bootstrap set %s wants prime %u near 2^%u", b->name, i, bits[i]);
@@ -297,8 +451,8 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
         for (uint32_t i = 0; i < plan->low_count; i++)
             plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
         plan->key_bytes += vl_encapsulation_bytes(p, plan->top);
-        plan->matrix_bytes =
-            transform_bytes(&p->literal, &plan->cts, plan->top) + transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
+        plan->matrix_bytes = transform_bytes(&p->literal, &plan->cts, plan->top) +
+                             transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
         plan->scratch_bytes = scratch_bytes(plan, p);
         plan->seconds = seconds_of(plan, p);
         plan->precision_bits = precision_of(plan);

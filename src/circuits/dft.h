@@ -31,8 +31,7 @@ typedef struct vl_dft_cost {
 
 // Stages split evenly over the factors (the factor with the largest stages takes what is left over), babies as
 // balances hoisted rotations (`giant_price` times cheaper than giants).
-velum_status vl_dft_plan_even(bool inverse, uint32_t log_slots, uint32_t factors, double giant_price,
-                              vl_dft_plan *out);
+velum_status vl_dft_plan_even(bool inverse, uint32_t log_slots, uint32_t factors, double giant_price, vl_dft_plan *out);
 velum_status vl_dft_plan_check(const vl_dft_plan *plan);
 vl_dft_cost vl_dft_price(const vl_dft_plan *plan, uint32_t factor);
 // Rotations (in slots, to the left, 0 < k < n) of one factor, without duplicates; the count (at most 256).

@@ -8,17 +8,17 @@
 #include <assert.h>
 #include <string.h>
 
-#define BLOCK 2048u     // coefficients
-#define STAGGER 40u     // words between limbs of scratch
-#define MIN_RUN 16u     // shorter runs of equal words are not contiguous in the order of the transform
+#define BLOCK 2048u // coefficients
+#define STAGGER 40u // words between limbs of scratch
+#define MIN_RUN 16u // shorter runs of equal words are not contiguous in the order of the transform
 #define MAX_BABIES 256u
-#define GROUP 16u       // diagonals a sum takes at a time
+#define GROUP 16u // diagonals a sum takes at a time
 
 // ---- encoding ----
 
 // The diagonal of rotation giant + b step moved right by `giant`, over its period.
-static void fill(const vl_diagonals *d, const double complex *pre, const double complex *post, uint32_t k, int32_t giant,
-                 uint32_t rotation, uint32_t period, double complex *out) {
+static void fill(const vl_diagonals *d, const double complex *pre, const double complex *post, uint32_t k,
+                 int32_t giant, uint32_t rotation, uint32_t period, double complex *out) {
     for (uint32_t t = 0; t < period; t++) {
         uint32_t at = t - (uint32_t)giant;
         double complex v = d->v[k][at & (d->period - 1)];

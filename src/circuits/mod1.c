@@ -86,8 +86,8 @@ static void double_angle(vl_exec *x, const vl_params *p, const vl_switch_key *re
     vl_ckks_rescale(x, p, a, a);
 }
 
-velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_mod1 *f,
-                           double out_scale, vl_ciphertext *d, vl_ciphertext *a) {
+velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_mod1 *f, double out_scale,
+                           vl_ciphertext *d, vl_ciphertext *a) {
     const vl_mod1_literal *lit = &f->literal;
     vl_polynomial cosine = cosine_of(f), asine = arcsine_of(f);
     uint32_t levels = vl_mod1_levels(lit);

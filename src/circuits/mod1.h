@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// EvalMod: t -> t - round(t), for t near integers, as a scaled sine (Cheon, Han et al. 2018/153; Han, Ki 2019/688; Bossuat
-// et al. 2020/1203, section 5).
+// EvalMod: t -> t - round(t), for t near integers, as a scaled sine (Cheon, Han et al. 2018/153; Han, Ki 2019/688;
+// Bossuat et al. 2020/1203, section 5).
 //
-// Notation: K the range of |t|, K' = K + 1/4, x = (t - 1/4) / K' in [-1, 1], rho the ratio: t = I + v / rho with a message
-// |v| <= 1. The result is v. cos(2 pi K' x / 2^r) is even in x: a Chebyshev interpolant p of half the degree in z = 2 x^2 -
-// 1, then r double angles 2 c^2 - 1, which give cos(2 pi (t - 1/4)) = sin(2 pi t), and optionally the first terms of the
-// arcsine.
+// Notation: K the range of |t|, K' = K + 1/4, x = (t - 1/4) / K' in [-1, 1], rho the ratio: t = I + v / rho with a
+// message |v| <= 1. The result is v. cos(2 pi K' x / 2^r) is even in x: a Chebyshev interpolant p of half the degree in
+// z = 2 x^2 - 1, then r double angles 2 c^2 - 1, which give cos(2 pi (t - 1/4)) = sin(2 pi t), and optionally the first
+// terms of the arcsine.
 //
 // Error: a rounding of deviation d in x counts 2 pi K' d rho / 2 pi; one in z, near x = 0 (which is where most t are),
 // (R^2 / 4) 41 d rho / 2 pi with R = 2 pi K' / 2^r, since z is -1 there and the double angles multiply by up to 41: the
@@ -43,8 +43,8 @@ double vl_mod1_reach(const vl_mod1_literal *literal); // K'
 double vl_mod1_in_scale(const vl_params *p, uint16_t level);
 // d = v at out_scale, d's level = a's - levels. The slots of a hold t / K', real, at vl_mod1_in_scale. Products are
 // relinearised with a key for a's level. d may be a, which is overwritten anyhow. Errors as vl_poly_apply.
-velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_mod1 *f,
-                           double out_scale, vl_ciphertext *d, vl_ciphertext *a);
+velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_mod1 *f, double out_scale,
+                           vl_ciphertext *d, vl_ciphertext *a);
 size_t vl_mod1_scratch(const vl_params *p, const vl_mod1 *f, uint16_t level);
 
 #endif

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-
 static const vl_modulus *special(const vl_params *p) { return &p->ring.mod[p->ring.q_count]; }
 
 double vl_encapsulation_log_modulus(const vl_params *p) {
@@ -111,7 +110,8 @@ velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secre
         status = VL_FAIL(VELUM_E_NOMEM, "no memory for an encapsulation key");
     } else {
         lay_out(&k, n);
-        for (uint32_t i = 0; i < level; i++) k.p_inv[i] = vl_arith_inv(special(p)->q % p->literal.q[i], p->literal.q[i]);
+        for (uint32_t i = 0; i < level; i++)
+            k.p_inv[i] = vl_arith_inv(special(p)->q % p->literal.q[i], p->literal.q[i]);
         status = make(x, &job, small, t, e);
     }
     vl_secret_free(small);
@@ -207,8 +207,8 @@ void vl_encapsulation_raise(vl_exec *x, const vl_encapsulation *k, uint16_t leve
     uint64_t *fixed = vl_arena_take(&x->arena, 5 * limb), *t = fixed + 4 * n;
     raise_job job = {.k = k, .out = out, .c0 = fixed, .c1 = fixed + n, .up = {fixed + 2 * n, fixed + 3 * n}};
     switch_down(k, ct, fixed, fixed + n, job.up, t);
-    special_products(p, job.c1, p->literal.q[0], k->up_b + k->level * n, k->up_a + k->level * n,
-                     job.up[0], job.up[1], t);
+    special_products(p, job.c1, p->literal.q[0], k->up_b + k->level * n, k->up_a + k->level * n, job.up[0], job.up[1],
+                     t);
     for (uint32_t i = 0; i < 2; i++) {
         out->c[i].nq = level;
         out->c[i].np = 0;

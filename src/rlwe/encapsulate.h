@@ -16,12 +16,12 @@
 typedef struct vl_encapsulation {
     const vl_params *params;
     uint32_t weight;
-    uint16_t level;                      // limbs of Q that `up` has: what a raise reaches at most
-    uint64_t *block;                     // owns the limbs below
-    uint64_t *down_b, *down_a;           // limbs: q_0, p
-    uint64_t *up_b, *up_a;               // limbs: q_0 .. q_{level-1}, p
-    uint64_t p_inv[VL_MAX_LIMBS];        // p^-1 mod q_i
-    uint8_t seed[2][VL_SEED_BYTES];      // of down_a, up_a
+    uint16_t level;                 // limbs of Q that `up` has: what a raise reaches at most
+    uint64_t *block;                // owns the limbs below
+    uint64_t *down_b, *down_a;      // limbs: q_0, p
+    uint64_t *up_b, *up_a;          // limbs: q_0 .. q_{level-1}, p
+    uint64_t p_inv[VL_MAX_LIMBS];   // p^-1 mod q_i
+    uint8_t seed[2][VL_SEED_BYTES]; // of down_a, up_a
 } vl_encapsulation;
 
 // log2(q_0 p), what the line of the table for weight h must grant.
