@@ -75,7 +75,6 @@ velum_status velum_bench_run(const char *name_regex, unsigned threads,
     velum_status status = bench_kernels(&run);
     if (status == VELUM_OK) status = bench_ckks(&run);
     if (status == VELUM_OK) status = bench_bootstrap(&run);
-    if (status == VELUM_OK) status = bench_bootstrap_errors(&run);
     if (name_regex) regfree(&regex);
     return status;
 }

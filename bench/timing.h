@@ -24,9 +24,8 @@ velum_status bench_time(const bench_run *run, velum_bench_result result, double 
                         void *arg);
 
 // The groups of operations.
-velum_status bench_kernels(const bench_run *run);          // kernels.c: single limbs, every kernel family
-velum_status bench_ckks(const bench_run *run);             // ckks.c: whole operations on secure parameters
-velum_status bench_bootstrap(const bench_run *run);        // bootstrap.c: the named sets at N = 2^16
-velum_status bench_bootstrap_errors(const bench_run *run); // bootstrap_errors.c: precision over many inputs
+velum_status bench_kernels(const bench_run *run);   // kernels.c: single limbs, every kernel family
+velum_status bench_ckks(const bench_run *run);      // ckks.c: whole operations on secure parameters
+velum_status bench_bootstrap(const bench_run *run); // bootstrap.c: the named sets at N = 2^16
 
 #endif

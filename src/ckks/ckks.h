@@ -21,8 +21,8 @@ const vl_params *vl_encoder_params(const vl_encoder *e);
 velum_status vl_encode_real(vl_exec *x, const vl_encoder *e, const double *v, uint32_t count, double scale, vl_poly m);
 velum_status vl_encode_complex(vl_exec *x, const vl_encoder *e, const double complex *v, uint32_t count, double scale,
                                vl_poly m);
-// The N integer coefficients alone (v or z given, the other NULL), for a plaintext over nq + np limbs that is to be made
-// when it is used (vl_ring_from_i64, vl_ring_ntt).
+// The N integer coefficients alone (v or z given, the other NULL), for a plaintext over nq + np limbs that is to be
+// made when it is used (vl_ring_from_i64, vl_ring_ntt).
 velum_status vl_encode_coefficients(vl_exec *x, const vl_encoder *e, const double *v, const double complex *z,
                                     uint32_t count, double scale, uint32_t nq, uint32_t np, int64_t *c);
 // From an NTT-domain plaintext of m.nq limbs. `count` slots out.
