@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sparse-secret encapsulation: what a raise leaves is the message plus small multiples of q_0, at every level; and the
+// refusals.
+#include "arith/arith.h"
+#include "fixture.h"
+#include "rlwe/encapsulate.h"
+
+enum { WEIGHT = 8, LOG_N = 9, TOP = 5 };
+
+typedef struct raise_fixture {
+    vl_params *p;
+    vl_exec x;
+    vl_secret_key sk;
+    vl_encapsulation k;
+    int64_t m[1 << LOG_N];
+    vl_ciphertext low; // of m, level 1
+} raise_fixture;
+
+static void setup(raise_fixture *f, const vl_kernels *kernels, unsigned threads) {
+    *f = (raise_fixture){.p = insecure_params(LOG_N, TOP, 2, kernels)};
+    size_t bytes = vl_encapsulation_scratch(f->p), other = vl_rlwe_scratch(f->p, TOP);
+    OK(vl_exec_init(&f->x, threads, bytes > other ? bytes : other));
+    OK(vl_secret_key_new(f->p, &f->sk));
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, WEIGHT, TOP, &f->k));
+    message(f->p, f->m);
+    uint8_t seed[VL_SEED_BYTES];
+    vl_poly m = plaintext(f->p, 1, f->m);
+    OK(vl_ciphertext_new(f->p, 1, 1, &f->low));
+    vl_rlwe_encrypt(&f->x, f->p, &f->sk, m, seed, &f->low);
+    f->low.scale = 0x1p30;
+    vl_poly_free(&m);
+}
+
+static void teardown(raise_fixture *f) {
+    vl_ciphertext_free(&f->low);
+    vl_encapsulation_free(&f->k);
+    vl_secret_key_free(&f->sk);
+    vl_exec_clear(&f->x);
+    vl_params_free(f->p);
+}
+
+static int64_t centred(uint64_t r, uint64_t q) { return r > q / 2 ? (int64_t)r - (int64_t)q : (int64_t)r; }
+
+// The plaintext of ct is m + e + q_0 I: limb 0 tells e, every other limb must tell the same I.
+static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
+    const vl_ring *ring = &f->p->ring;
+    uint64_t q0 = ring->mod[0].q;
+    vl_poly got, want = plaintext(f->p, ct->level, f->m);
+    OK(vl_poly_new(ring, ct->level, 0, &got));
+    vl_rlwe_decrypt(&f->x, f->p, &f->sk, ct, got);
+    vl_ring_sub(&f->x, ring, got, got, want);
+    vl_ring_intt(&f->x, ring, got, got);
+    double squares = 0;
+    bool some = false;
+    for (size_t c = 0; c < ring->n; c++) {
+        int64_t e = centred(vl_poly_limb(ring, got, 0)[c], q0), first = 0;
+        squares += (double)e * (double)e;
+        for (uint32_t i = 1; i < ct->level; i++) {
+            uint64_t q = ring->mod[i].q;
+            uint64_t rest = vl_arith_sub(vl_poly_limb(ring, got, i)[c], vl_arith_from_i64(e, q), q);
+            int64_t multiple = centred(vl_arith_mul(rest, vl_arith_inv(q0 % q, q), q), q);
+            if (i == 1) first = multiple;
+            assert_int_equal(multiple, first);
+        }
+        assert_true(first >= -(WEIGHT + 1) / 2 - 1 && first <= (WEIGHT + 1) / 2 + 1);
+        some |= first != 0;
+    }
+    assert_true(some); // a raise that added nothing would not have gone through the sparse secret
+    // Two switches with one digit of q_0 against one special prime, their roundings, and the encryption.
+    double n = ring->n, ratio = (double)q0 / (double)f->p->literal.p[0];
+    double sigma = sqrt(2 * n / 12 * VL_SIGMA * VL_SIGMA * ratio * ratio + (2 + 2 * n / 3 + WEIGHT) / 12 + 10.2);
+    double rms = sqrt(squares / n);
+    assert_true(rms > 0.5 * sigma && rms < 1.5 * sigma);
+    vl_poly_free(&got);
+    vl_poly_free(&want);
+}
+
+static void raises_to_every_level(void **state) {
+    (void)state;
+    raise_fixture f;
+    setup(&f, NULL, 1);
+    for (uint16_t level = 2; level <= TOP; level++) {
+        vl_ciphertext out;
+        OK(vl_ciphertext_new(f.p, level, 1, &out));
+        vl_encapsulation_raise(&f.x, &f.k, level, &out, &f.low);
+        assert_int_equal(out.level, level);
+        assert_true(out.scale == f.low.scale);
+        check_raised(&f, &out);
+        vl_ciphertext_free(&out);
+    }
+    teardown(&f);
+}
+
+static void same_bytes_everywhere(void **state) {
+    (void)state;
+    raise_fixture f;
+    setup(&f, NULL, 1);
+    vl_exec two;
+    OK(vl_exec_init(&two, 2, f.x.arena.size));
+    vl_ciphertext one_thread, two_threads;
+    OK(vl_ciphertext_new(f.p, TOP, 1, &one_thread));
+    OK(vl_ciphertext_new(f.p, TOP, 1, &two_threads));
+    vl_encapsulation_raise(&f.x, &f.k, TOP, &one_thread, &f.low);
+    vl_encapsulation_raise(&two, &f.k, TOP, &two_threads, &f.low);
+    assert_true(same_ciphertext(f.p, &one_thread, &two_threads));
+    vl_ciphertext_free(&one_thread);
+    vl_ciphertext_free(&two_threads);
+    vl_exec_clear(&two);
+    teardown(&f);
+    for (const vl_kernels *const *k = vl_kernels_available(); *k; k++) { // each family raises rightly by itself
+        setup(&f, *k, 2);
+        vl_ciphertext out;
+        OK(vl_ciphertext_new(f.p, TOP, 1, &out));
+        vl_encapsulation_raise(&f.x, &f.k, TOP, &out, &f.low);
+        check_raised(&f, &out);
+        vl_ciphertext_free(&out);
+        teardown(&f);
+    }
+}
+
+static void refuses(void **state) {
+    (void)state;
+    raise_fixture f;
+    setup(&f, NULL, 1);
+    vl_encapsulation k = {.weight = 77};
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, 1, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, TOP + 1, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, 0, TOP, &k), VELUM_E_USAGE);
+    assert_int_equal(k.weight, 77);
+    teardown(&f);
+}
+
+// N = 2^15: the line for weight 32 is 121 bits. A base prime and a special prime of 50 bits are inside it.
+static void holds_to_the_table(void **state) {
+    (void)state;
+    vl_params_literal lit = {
+        .log_n = 15, .q_count = 3, .p_count = 1, .digit_limbs = 1, .security_bits = 128, .scale = 0x1p40};
+    vl_params *p;
+    OK(vl_params_choose(&lit, (uint8_t[]){50, 40, 40}, (uint8_t[]){50}));
+    OK(vl_params_new(&lit, NULL, &p));
+    assert_true(vl_encapsulation_log_modulus(p) > 99 && vl_encapsulation_log_modulus(p) < 101);
+    OK(vl_encapsulation_check(p, 32));
+    assert_int_equal(vl_encapsulation_check(p, 16), VELUM_E_INSECURE);
+    assert_int_equal(vl_encapsulation_check(p, 31), VELUM_E_INSECURE);
+    vl_params_free(p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(raises_to_every_level),
+        cmocka_unit_test(same_bytes_everywhere),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(holds_to_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
