@@ -3,12 +3,12 @@
 // VELUM_BENCH_STAGES sends each stage's time to stderr; VELUM_BENCH_SET names the only set to run; VELUM_BENCH_RANDOM=n
 // adds n bootstraps of fresh random slots, with the worst and the mean error of all of them on stderr.
 #include "circuits/bootstrap.h"
+#include "base/clock.h"
 #include "timing.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define SECONDS 1.0 // a measurement
 
@@ -29,12 +29,6 @@ typedef struct bench {
     double keygen;
     velum_status status;
 } bench;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void once(void *arg) {
     bench *b = arg;
@@ -77,10 +71,10 @@ static velum_status prepare(bench *b, const vl_bootstrap_params *set) {
     VL_TRY(vl_encoder_new(b->p, &b->encoder));
     VL_TRY(vl_exec_init(&b->x, b->run->threads, arena_bytes(b)));
     VL_TRY(vl_secret_key_new(b->p, &b->sk));
-    double start = now();
+    double start = vl_now();
     VL_TRY(vl_eval_keys_generate(&b->x, b->p, &b->sk, b->plan.keys, b->plan.key_count, 0, &b->keys));
     VL_TRY(vl_bootstrap_keys_new(&b->x, &b->plan, b->p, &b->sk, &b->own));
-    b->keygen = now() - start;
+    b->keygen = vl_now() - start;
     VL_TRY(vl_bootstrap_new(&b->x, &b->plan, b->encoder, &b->b));
     uint32_t slots = UINT32_C(1) << set->log_slots;
     b->v = vl_alloc_array(slots, sizeof *b->v);

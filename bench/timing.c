@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "timing.h"
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MIN_REPS 5
 #define MAX_REPS 65536
@@ -21,12 +21,6 @@ bool bench_any_wanted(const bench_run *run, const char *const *names) {
     for (; *names; names++)
         if (bench_wanted(run, *names)) return true;
     return false;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -44,10 +38,10 @@ velum_status bench_time(const bench_run *run, velum_bench_result result, double 
     if (run->progress) run->progress(run->user, what);
     op(arg);
     uint32_t reps = 0;
-    double start = now(), t = start;
+    double start = vl_now(), t = start;
     while (reps < MAX_REPS && (reps < MIN_REPS || t - start < seconds)) {
         op(arg);
-        double after = now();
+        double after = vl_now();
         sample[reps++] = after - t;
         t = after;
     }

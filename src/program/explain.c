@@ -59,7 +59,7 @@ static void explain_ops(const vl_program *p, vl_key_request *keys, vl_writer *w)
     for (uint32_t i = 0; i < p->op_count; i++) {
         const vl_op *op = &p->ops[i];
         char buf[96];
-        uint32_t n = vl_program_op_keys(&p->manifest.params, p, op, keys, VL_MAX_KEYS);
+        uint32_t n = vl_program_op_keys(&p->manifest.params, op, keys, VL_MAX_KEYS);
         n *= op->kind == VL_OP_LINTRANS ? 1 : p->values[op->dst].layout.cts;
         say(w, "%3u %-28.28s %-16s %3u>%-2u %9u %7.2f ms  %s\n", i, op->name ? op->name : "", vl_op_text(op->kind),
             op->level, p->values[op->dst].level, n, op->seconds * 1e3, packing(op, buf, sizeof buf));

@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_program *p, const vl_op *op, vl_key_request *out,
-                            uint32_t room) {
-    (void)p;
+uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_op *op, vl_key_request *out, uint32_t room) {
     if (op->kind == VL_OP_SQUARE || op->kind == VL_OP_MUL || op->kind == VL_OP_POLY) {
         if (room == 0) return 0;
         out[0] = (vl_key_request){.galois = 0, .level = op->level};

@@ -73,8 +73,7 @@ velum_status vl_client_half_save(const vl_program *p, vl_writer *w);
 // Scale of the result of op i by the exact rules, given its sources' scales (verify compares with values[dst].scale).
 double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op);
 // Keys that one operation uses.
-uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_program *p, const vl_op *op, vl_key_request *out,
-                            uint32_t room);
+uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_op *op, vl_key_request *out, uint32_t room);
 
 // A text table for people: parameters, inputs, operations with level, rotations, keys, predicted time, memory.
 velum_status vl_program_explain(const vl_program *p, vl_writer *w);

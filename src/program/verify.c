@@ -140,7 +140,7 @@ static int by_galois(const void *a, const void *b) {
 
 static velum_status check_keys(const vl_program *p, const vl_op *op, vl_key_request *need) {
     const vl_manifest *m = &p->manifest;
-    uint32_t n = vl_program_op_keys(&m->params, p, op, need, VL_MAX_KEYS);
+    uint32_t n = vl_program_op_keys(&m->params, op, need, VL_MAX_KEYS);
     for (uint32_t i = 0; i < n; i++) {
         const vl_key_request *k = bsearch(&need[i], m->keys, m->key_count, sizeof *k, by_galois);
         VL_FAIL_IF(!k || k->level < need[i].level, VELUM_E_FORMAT,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/runtime.h"
+#include "base/clock.h"
 #include <math.h>
-#include <time.h>
 
 typedef struct prepared { // one operation's constants
     vl_lintrans linear;   // LINTRANS
@@ -66,9 +66,7 @@ vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program) {
     for (uint32_t i = 0; i < program->op_count; i++) {
         const vl_op *op = &program->ops[i];
         if (op->kind == VL_OP_LINTRANS) {
-            m.weights +=
-                (uint64_t)op->plan.babies * op->plan.giants * limb * (op->level + (op->plan.babies > 1 ? special : 0));
-            m.weights += limb * op->level;
+            m.weights += vl_lintrans_bytes(p, &op->plan, op->level, op->bias != NULL);
             m.scratch = max_u64(m.scratch, vl_lintrans_scratch(p, &op->plan, op->level));
             m.scratch = max_u64(m.scratch, vl_lintrans_encode_scratch(p, &op->plan, op->level));
         } else if (op->kind == VL_OP_MIX) {
@@ -251,23 +249,17 @@ static velum_status run_op(const vl_runtime *r, vl_exec *x, const vl_eval_keys *
     return VELUM_OK;
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static velum_status run_all(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, value *values,
                             double *op_seconds) {
     const vl_program *program = r->program;
     for (uint32_t i = 0; i < program->op_count; i++) {
         const vl_op *op = &program->ops[i];
-        double start = now();
+        double start = vl_now();
         VL_TRY(make(r->params, program->values[op->dst].layout.cts, op->level, &values[op->dst]));
         VL_TRY(run_op(r, x, keys, i, values, &values[op->dst]));
         for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++)
             if (r->last_use[op->src[k]] == i) release(&values[op->src[k]]);
-        if (op_seconds) op_seconds[i] += now() - start;
+        if (op_seconds) op_seconds[i] += vl_now() - start;
     }
     return VELUM_OK;
 }

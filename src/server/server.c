@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server: one program, one client's evaluation keys, queries in, answers out. Holds no secret.
+#include "base/clock.h"
 #include "runtime/program_api.h"
 #include "wire/wire.h"
 #include <stdio.h>
-#include <time.h>
 
 struct velum_server {
     const velum_program *program;
@@ -12,12 +12,6 @@ struct velum_server {
     vl_eval_keys keys;
     vl_runtime *runtime;
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // Every key that the program lists must be there, at its level.
 static velum_status check_keys(const vl_manifest *m, const vl_eval_keys *keys) {
@@ -78,16 +72,16 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
                               vl_writer *w) {
     const velum_program *p = s->program;
     const vl_manifest *m = &p->program.manifest;
-    double start = now();
+    double start = vl_now();
     for (uint32_t i = 0; i < m->in.cts; i++) {
         VL_TRY(vl_ciphertext_load(&s->exec, p->params, r, true, m->in_level, m->in_scale, &in[i]));
         VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
     }
-    seconds[p->program.op_count] += now() - start;
+    seconds[p->program.op_count] += vl_now() - start;
     VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, in, out, seconds));
-    start = now();
+    start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
-    seconds[p->program.op_count + 1] += now() - start;
+    seconds[p->program.op_count + 1] += vl_now() - start;
     return VELUM_OK;
 }
 
@@ -146,14 +140,14 @@ static velum_status answer_query(velum_server *s, const void *query, size_t size
 
 velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                 velum_report *report) {
-    double start = now();
+    double start = vl_now();
     vl_message head;
     double *seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *seconds);
     VL_FAIL_IF(!seconds, VELUM_E_NOMEM, "query");
     vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
     velum_status status = answer_query(s, query, size, seconds, &head, &w);
     if (status == VELUM_OK) {
-        if (report) fill_report(s, &head, now() - start, seconds, report);
+        if (report) fill_report(s, &head, vl_now() - start, seconds, report);
         *answer = (velum_buffer){w.data, w.size};
     } else {
         vl_writer_clear(&w);
