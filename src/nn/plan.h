@@ -23,6 +23,11 @@ typedef struct vl_nn_op {
     uint16_t level;
     uint32_t rows, cols;
     const double *weights, *bias; // bias NULL if there is none
+    const vl_nn_sparse *m;        // LINTRANS: the matrix by rows, in positions
+    const vl_polynomial *poly;    // POLY: of the value itself
+    const vl_compare *compare;    // GATE: a whole relu or abs of src[0], until levels are set
+    uint32_t first, count;        // SIGN, GATE, once levels are set
+    double scale_bound;           // POLY, SIGN, GATE, LINTRANS: the result comes at scale Delta / this
     double row_sum;               // largest sum of |weights| in a row
     size_t nonzero;
 } vl_nn_op;

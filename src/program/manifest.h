@@ -4,6 +4,7 @@
 #ifndef VELUM_PROGRAM_MANIFEST_H
 #define VELUM_PROGRAM_MANIFEST_H
 
+#include "circuits/bootstrap.h"
 #include "ckks/ckks.h"
 #include "layout/layout.h"
 #include <velum/velum.h>
@@ -74,6 +75,13 @@ typedef struct vl_manifest {
     double error_bound;   // declared bound on |error| of the encrypted output before the epilogue
     vl_key_request *keys; // rotation and relinearisation keys, sorted
     uint16_t zero_nq;     // level of the public encryption key for re-randomising; 0: none
+    // Where the program bootstraps: its set, and what else the client generates for it, in terms of rlwe alone.
+    bool bootstrapped;
+    vl_bootstrap_params bootstrap;
+    vl_params_literal low; // parameters of SlotsToCoeffs; q_count 0: none
+    uint32_t low_key_count;
+    vl_key_request *low_keys; // for `low`, sorted
+    uint16_t raise_weight, raise_level;
 } vl_manifest;
 
 void vl_manifest_clear(vl_manifest *m);

@@ -4,6 +4,7 @@
 #ifndef VELUM_PROGRAM_PROGRAM_H
 #define VELUM_PROGRAM_PROGRAM_H
 
+#include "circuits/compare.h"
 #include "circuits/lintrans.h"
 #include "circuits/poly.h"
 #include "program/manifest.h"
@@ -24,7 +25,11 @@ typedef struct vl_value {
     X(MUL, "multiply", 2)             /* x y slot by slot, relinearised and rescaled; level - 1 */                     \
     X(ADD, "add", 2)                  /* equal scales; lower level of the two */                                       \
     X(POLY, "polynomial", 1)          /* f(x), slot by slot; level - ceil(log2(d+1)) */                                \
-    X(MASK, "mask", 1) /* keeps copy 0 of the declared features and lanes, zeroes every other slot; level - 1 */
+    X(MASK, "mask", 1) /* keeps copy 0 of the declared features and lanes, zeroes every other slot; level - 1 */       \
+    X(DIAGONALS, "linear (diagonals)", 1) /* y = W x + bias, W sparse, by its nonzero diagonals; level - 1 */          \
+    X(SIGN, "comparison", 1)              /* some stages of a minimax composite */                                     \
+    X(GATE, "gate", 2)                    /* a h(u): the last stages of a comparison, times a */                       \
+    X(BOOTSTRAP, "bootstrap", 1)          /* the same values at the bootstrap's out_level, scale unchanged */
 
 typedef enum vl_op_kind {
 #define X(name, text, inputs) VL_OP_##name,
@@ -35,19 +40,31 @@ typedef enum vl_op_kind {
 const char *vl_op_text(vl_op_kind kind);
 uint32_t vl_op_inputs(vl_op_kind kind);
 
+// A sparse matrix by rows: entries start[r] .. start[r + 1] of row r.
+typedef struct vl_matrix {
+    uint32_t rows, cols;
+    uint64_t *start; // rows + 1
+    uint32_t *col;   // ascending within a row
+    double *val;
+} vl_matrix;
+
 typedef struct vl_op {
     vl_op_kind kind;
     char *name; // the ONNX nodes that it came from, for people: "top.0/Gemm"
     uint32_t dst, src[2];
     uint16_t level;        // at which the operation starts: sources at a higher level are dropped to it first
-    double plain_scale;    // LINTRANS, MIX, MASK: scale of the encoded weights
+    double plain_scale;    // LINTRANS, MIX, MASK: scale of the encoded weights; POLY, SIGN, GATE: of the result
     vl_lintrans_plan plan; // LINTRANS
     uint32_t rows, cols;   // LINTRANS, MIX
     double *weights;       // rows x cols, row-major
     double *bias;          // rows, or NULL
     vl_polynomial poly;    // POLY: coefficients owned through `coeffs`
     double *coeffs;
-    double seconds; // predicted, one thread
+    vl_matrix matrix;      // DIAGONALS, in positions: period_out of the result, period_in of the source
+    int32_t step, start;   // DIAGONALS: the split of vl_diagset_plan_split
+    vl_compare compare;    // SIGN, GATE: its minimax table is one of vl_minimax_tables
+    uint32_t first, count; // SIGN: stages first .. first + count - 1; GATE: from `first` to the last
+    double seconds;        // predicted, one thread
 } vl_op;
 
 typedef struct vl_program {
