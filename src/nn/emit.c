@@ -7,6 +7,10 @@
 #include <string.h>
 
 static velum_status set_params(const vl_nn_choice *c, uint32_t security, vl_params_literal *lit) {
+    if (c->bootstrap) {
+        *lit = *c->literal;
+        return VELUM_OK;
+    }
     uint8_t q_bits[VL_MAX_LIMBS], p_bits[VL_MAX_LIMBS];
     *lit = (vl_params_literal){.log_n = c->ring.log_n,
                                .q_count = c->plan->depth,
@@ -58,7 +62,20 @@ static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
     to->seconds = c->packing.seconds[i];
     VL_FAIL_IF(!(to->name = vl_strdup(from->label)), VELUM_E_NOMEM, "program: names");
     bool plain = to->kind == VL_OP_LINTRANS || to->kind == VL_OP_MIX || to->kind == VL_OP_MASK;
-    if (plain) to->plain_scale = lit->scale * (double)lit->q[to->level - 1] / in_scale;
+    bool chosen = to->kind == VL_OP_POLY || to->kind == VL_OP_SIGN || to->kind == VL_OP_GATE;
+    double target = lit->scale / (from->scale_bound > 0 ? from->scale_bound : 1);
+    if (plain) to->plain_scale = target * (double)lit->q[to->level - 1] / in_scale;
+    if (chosen) to->plain_scale = target;
+    if (from->compare) {
+        to->compare = *from->compare;
+        to->first = from->first;
+        to->count = from->count;
+    }
+    if (from->poly) {
+        VL_TRY(copy_numbers(from->poly->c, from->poly->degree + 1u, &to->coeffs));
+        to->poly = *from->poly;
+        to->poly.c = to->coeffs;
+    }
     if (to->kind == VL_OP_LINTRANS || to->kind == VL_OP_MIX) {
         to->rows = from->rows;
         to->cols = from->cols;
@@ -66,7 +83,7 @@ static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
         VL_TRY(copy_numbers(from->weights, (size_t)from->rows * from->cols, &to->weights));
         VL_TRY(copy_numbers(from->bias, from->rows, &to->bias));
     }
-    d->scale = plain ? lit->scale : vl_program_result_scale(lit, p, to);
+    d->scale = plain || chosen ? target : vl_program_result_scale(lit, p, to);
     return VELUM_OK;
 }
 
@@ -75,13 +92,15 @@ static int by_element(const void *a, const void *b) {
     return x->galois < y->galois ? -1 : x->galois > y->galois;
 }
 
-static velum_status set_keys(vl_program *p) {
+// b: the bootstrap's keys for the main parameters are the program's too; NULL: none.
+static velum_status set_keys(vl_program *p, const vl_bootstrap_plan *b) {
     vl_manifest *m = &p->manifest;
     size_t room = 0, count = 0;
     vl_key_request *all = NULL, *one = vl_alloc_array(VL_MAX_KEYS, sizeof *one);
     velum_status status = one ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "program: keys");
-    for (uint32_t i = 0; i < p->op_count && status == VELUM_OK; i++) {
-        uint32_t n = vl_program_op_keys(&m->params, &p->ops[i], one, VL_MAX_KEYS);
+    for (uint32_t i = 0; i < p->op_count + (b != NULL) && status == VELUM_OK; i++) {
+        uint32_t n = i < p->op_count ? vl_program_op_keys(&m->params, &p->ops[i], one, VL_MAX_KEYS) : b->key_count;
+        if (i == p->op_count) memcpy(one, b->keys, n * sizeof *one);
         if (count + n > room) {
             room = 2 * (count + n) + 64;
             vl_key_request *more = vl_alloc_array(room, sizeof *more);
@@ -113,6 +132,21 @@ static velum_status set_keys(vl_program *p) {
     m->keys = all;
     m->key_count = (uint32_t)kept;
     VL_FAIL_IF(kept > VL_MAX_KEYS, VELUM_E_LIMIT, "program: %zu keys", kept);
+    return VELUM_OK;
+}
+
+// What the client generates for bootstraps beside the program's keys.
+static velum_status set_bootstrap(vl_manifest *m, const vl_bootstrap_plan *b) {
+    m->bootstrapped = true;
+    m->bootstrap = b->params;
+    m->raise_weight = b->params.weight;
+    m->raise_level = b->top;
+    if (b->low_count == 0) return VELUM_OK;
+    m->low = b->low;
+    m->low_key_count = b->low_count;
+    VL_FAIL_IF(!(m->low_keys = vl_alloc_array(b->low_count, sizeof *m->low_keys)), VELUM_E_NOMEM, "program: keys");
+    memcpy(m->low_keys, b->keys + b->key_count, b->low_count * sizeof *m->low_keys);
+    qsort(m->low_keys, b->low_count, sizeof *m->low_keys, by_element);
     return VELUM_OK;
 }
 
@@ -149,7 +183,7 @@ static velum_status set_manifest(vl_nn_lowered *l, const vl_nn_graph *g, const v
     m->in_level = c->plan->depth;
     m->in_scale = m->params.scale;
     m->out = layout_of(c, c->plan->output);
-    m->out_level = m->zero_nq = 1;
+    m->out_level = m->zero_nq = c->plan->values[c->plan->output].level;
     return VELUM_OK;
 }
 
@@ -178,7 +212,8 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     p->values[0].scale = p->manifest.in_scale;
     for (uint32_t i = 0; i < plan->op_count; i++) VL_TRY(emit_op(c, i, p));
     p->manifest.out_scale = p->values[p->output].scale;
-    VL_TRY(set_keys(p));
+    VL_TRY(set_keys(p, c->bootstrap));
+    if (c->bootstrap) VL_TRY(set_bootstrap(&p->manifest, c->bootstrap));
     p->manifest.error_bound = c->error;
     uint64_t need = key_bytes(&p->manifest) + c->packing.memory,
              most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;

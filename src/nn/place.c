@@ -21,6 +21,16 @@ static bool is_free(const bool *is_scaled, const vl_nn_op *op) {
     }
 }
 
+// Vectors that a bootstrap does not take: nothing of theirs can be refreshed.
+static bool is_long(const search *s, uint32_t value) {
+    return s->refresh->period && vl_nn_period(s->in->values[value].dim) > s->refresh->period;
+}
+
+const vl_nn_refresh *vl_nn_inside(const search *s, uint32_t x) {
+    static const vl_nn_refresh never = {.in_level = 1, .out_level = 1};
+    return is_long(s, x) ? &never : s->refresh;
+}
+
 static uint32_t sources_of(const vl_nn_op *op) { // before placement a relu reads one value
     return op->kind == VL_OP_GATE ? 1 : vl_op_inputs(op->kind);
 }
@@ -131,7 +141,8 @@ static velum_status expand(search *s, uint32_t i, const state *from, uint32_t pa
         for (uint32_t k = 0; k < sources && can; k++) {
             if (!(mask >> k & 1)) continue;
             uint8_t *l = &level[place_of(&s->before, op->src[k])];
-            can = s->scaled[op->src[k]] && *l >= s->refresh->in_level && *l < s->refresh->out_level;
+            can = s->scaled[op->src[k]] && !is_long(s, op->src[k]) && *l >= s->refresh->in_level &&
+                  *l < s->refresh->out_level;
             *l = (uint8_t)s->refresh->out_level;
             seconds += s->refresh->seconds;
         }
@@ -170,9 +181,10 @@ static velum_status walk(search *s) {
         const vl_nn_op *op = &p->ops[i];
         s->before = s->after;
         VL_TRY(list_live(s, i + 1, &s->after));
+        const vl_nn_refresh *inside = vl_nn_inside(s, op->src[0]);
         for (uint32_t l = 1; l <= s->refresh->out_level; l++) {
             if (op->kind == VL_OP_GATE)
-                vl_nn_gate_paths(op, (uint16_t)l, s->refresh, s->pricing, &s->gate[l]);
+                vl_nn_gate_paths(op, (uint16_t)l, inside, s->pricing, &s->gate[l]);
             else
                 s->price[l] = s->pricing->op(s->pricing->arg, op, (uint16_t)l);
         }

@@ -19,6 +19,7 @@
 
 typedef struct vl_nn_refresh {    // what a bootstrap does
     uint16_t in_level, out_level; // needs at least the one, gives the other
+    uint32_t period;              // the longest vector that it takes; 0: any
     double seconds;
 } vl_nn_refresh;
 

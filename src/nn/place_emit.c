@@ -64,7 +64,7 @@ static velum_status add_gate(writer *w, const vl_nn_op *op, const decision *d) {
     const search *s = w->s;
     vl_nn_gate *g;
     VL_NN_TAKE(s->h, g, 1);
-    vl_nn_gate_paths(op, d->level, s->refresh, s->pricing, g);
+    vl_nn_gate_paths(op, d->level, vl_nn_inside(s, op->src[0]), s->pricing, g);
     const vl_nn_gate_step *stage = g->step[d->result];
     const uint32_t count = op->compare->minimax->count, x = w->now[op->src[0]];
     uint32_t u = x, first = 0;

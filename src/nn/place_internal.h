@@ -55,6 +55,7 @@ typedef struct search {
     bool cut;
 } search;
 
+const vl_nn_refresh *vl_nn_inside(const search *s, uint32_t x); // what can be done inside a relu of x
 velum_status vl_nn_place_emit(search *s, vl_nn_plan *out);
 
 #endif

@@ -27,6 +27,7 @@ typedef struct vl_nn_op {
     const vl_polynomial *poly;    // POLY: of the value itself
     const vl_compare *compare;    // GATE: a whole relu or abs of src[0], until levels are set
     uint32_t first, count;        // SIGN, GATE, once levels are set
+    double fit_error;             // POLY: off by at most this from the function that it stands for
     double scale_bound;           // POLY, SIGN, GATE, LINTRANS: the result comes at scale Delta / this
     double row_sum;               // largest sum of |weights| in a row
     size_t nonzero;
@@ -53,6 +54,9 @@ double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero);
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
+// A polynomial, or stages of a comparison, from this level down.
+double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost);
+double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op);
 
 // ---- packing (pack.c) ----
 typedef struct vl_nn_packing {
@@ -74,8 +78,10 @@ typedef struct vl_nn_choice {
     vl_nn_ring ring;
     uint32_t scale_bits, base_bits, special_bits;
     vl_nn_packing packing;
-    double error; // declared bound
-    double score; // seconds for the batch, or for a request if no batch is given
+    const vl_bootstrap_plan *bootstrap; // NULL: none; else its primes are those of the set
+    const vl_params_literal *literal;   // with a bootstrap: the parameters
+    double error;                       // declared bound
+    double score;                       // seconds for the batch, or for a request if no batch is given
     uint64_t query_bytes;
 } vl_nn_choice;
 typedef struct vl_nn_goal {
@@ -88,6 +94,12 @@ typedef struct vl_nn_goal {
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
+// The same with bootstraps: the cheapest of the named sets that take the plan's vectors. `p` has no levels yet.
+velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
+                               vl_nn_choice *second, uint32_t *found);
+// Adds a choice to those found (choose.c).
+velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
+                         vl_nn_choice *second, uint32_t *found);
 velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal);
 
 // ---- emission (emit.c), error bound (error.c) ----

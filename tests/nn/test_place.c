@@ -48,7 +48,7 @@ static void begin(graph *g, const char *degrees, uint16_t in, uint16_t out, doub
     g->value[0] = (vl_nn_value){.dim = 4, .bound = 4, .most = g->most};
     g->relu = (vl_compare){.minimax = vl_minimax_find(degrees, 1), .kind = VL_RELU, .bound = 1};
     assert_non_null(g->relu.minimax);
-    g->refresh = (vl_nn_refresh){in, out, seconds};
+    g->refresh = (vl_nn_refresh){.in_level = in, .out_level = out, .seconds = seconds};
 }
 
 // ---- all placements ----
