@@ -273,11 +273,17 @@ static velum_status lookup(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
     VL_NN_TAKE(w->h, first, index->t.count);
     for (size_t i = 0; i < index->t.count; i++) VL_TRY(vl_nn_prologue_feature(p, index->step[i], rows, &first[i]));
     VL_TRY(vl_nn_form_identity(w->h, 0, count, &f));
-    uint32_t cols = f->term[0].cols = p->columns;
-    VL_NN_TAKE(w->h, f->term[0].m, (size_t)count * cols);
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t k = 0; k < rows; k++)
-            f->term[0].m[(size_t)i * cols + first[pair.a[i]] + k] = table->v[k * width + pair.b[i]];
+    vl_nn_sparse *m;
+    f->term[0].cols = p->columns;
+    VL_TRY(vl_nn_sparse_new(w->h, count, p->columns, (size_t)count * rows, &m));
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < rows; k++) {
+            m->col[(size_t)i * rows + k] = first[pair.a[i]] + k;
+            m->val[(size_t)i * rows + k] = table->v[k * width + pair.b[i]];
+        }
+        m->start[i + 1] = (size_t)(i + 1) * rows;
+    }
+    VL_TRY(vl_nn_sparse_tidy(w->h, m, &f->term[0].m));
     snprintf(f->label, sizeof f->label, "embedding");
     *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = pair.out, .root = f};
     return VELUM_OK;

@@ -9,12 +9,18 @@
 
 // A value of the program, before parameters are known.
 typedef struct vl_nn_value {
-    uint32_t dim;
+    uint32_t dim; // positions
     uint16_t level;
     double bound;
-    double *most;           // by element: its largest size
+    double *most;           // by position: its largest size
     uint32_t base;          // its base, or VL_NN_NONE:
     const vl_nn_form *form; // what it holds
+    // Element i of the base or form stands at position[i] (NULL: i) as (element - shift) / unit[i] (NULL: 1). In
+    // positions of no element stands what no operation reads.
+    const uint32_t *position;
+    const double *unit;
+    double shift;
+    double limit; // not exceeded, as ranges of activations were chosen so; 0: nothing is known
 } vl_nn_value;
 typedef struct vl_nn_op {
     vl_op_kind kind; // LINTRANS stands for MIX too
@@ -40,9 +46,17 @@ typedef struct vl_nn_plan {
     vl_nn_op *ops;
 } vl_nn_plan;
 
+// Approximations chosen (vl_nn_fit), operations in positions, bounds; levels by vl_nn_plan_levels.
+// In packed layout every linear map is given by m, in positions, and as the full matrix `weights` too where that has at
+// most 2^22 entries (else it is NULL). POLY and GATE (a whole relu or abs: src[1] = src[0], bound 1) work on [-1, 1].
+//
 // Operations with levels as late as possible: the output at 1. Bounds from ranges and, if given, calibration features
 // (rows x columns, as the prologue makes them).
 velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibration, uint64_t rows, vl_nn_plan *out);
+// Each value at the highest level that a reader asks for; operations just above their result. Without bootstraps.
+void vl_nn_plan_levels(vl_nn_plan *p);
+// Bounds of all values (bounds.c).
+velum_status vl_nn_plan_bounds(vl_nn_lowered *l, vl_nn_plan *p, const double *calibration, uint64_t rows);
 
 // ---- cost (cost.c): seconds on one thread, by counting transforms and passes over memory ----
 typedef struct vl_nn_ring {
