@@ -7,6 +7,7 @@
 #include "circuits/compare.h"
 #include "circuits/lintrans.h"
 #include "circuits/poly.h"
+#include "circuits/sparsemap.h"
 #include "program/manifest.h"
 
 // A value: written once (static single assignment), value 0 is the input.
@@ -39,14 +40,6 @@ typedef enum vl_op_kind {
 } vl_op_kind;
 const char *vl_op_text(vl_op_kind kind);
 uint32_t vl_op_inputs(vl_op_kind kind);
-
-// A sparse matrix by rows: entries start[r] .. start[r + 1] of row r.
-typedef struct vl_matrix {
-    uint32_t rows, cols;
-    uint64_t *start; // rows + 1
-    uint32_t *col;   // ascending within a row
-    double *val;
-} vl_matrix;
 
 typedef struct vl_op {
     vl_op_kind kind;
