@@ -93,6 +93,7 @@ static velum_status try_ring(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_
 
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found) {
+    if (p->depth >= VL_MAX_LIMBS) return VELUM_OK;
     for (uint32_t log_n = LOG_N_LEAST; log_n <= LOG_N_MOST; log_n++)
         for (uint32_t alpha = 1; alpha <= ALPHA_MOST && alpha <= p->depth; alpha++) {
             vl_nn_ring r = {.log_n = log_n, .special = alpha, .alpha = alpha};

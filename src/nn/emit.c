@@ -48,20 +48,49 @@ static velum_status copy_numbers(const double *from, size_t n, double **to) {
     return VELUM_OK;
 }
 
+static velum_status copy_matrix(const vl_nn_sparse *from, vl_matrix *to) {
+    const size_t n = vl_nn_sparse_count(from);
+    to->rows = from->rows;
+    to->cols = from->cols;
+    to->start = vl_alloc_array(from->rows + 1u, sizeof *to->start);
+    to->col = vl_alloc_array(n ? n : 1, sizeof *to->col);
+    to->val = vl_alloc_array(n ? n : 1, sizeof *to->val);
+    VL_FAIL_IF(!to->start || !to->col || !to->val, VELUM_E_NOMEM, "program: %zu numbers", n);
+    for (uint32_t r = 0; r <= from->rows; r++) to->start[r] = from->start[r];
+    memcpy(to->col, from->col, n * sizeof *to->col);
+    memcpy(to->val, from->val, n * sizeof *to->val);
+    return VELUM_OK;
+}
+
+static velum_status emit_map(const vl_nn_op *from, const vl_nn_map *map, vl_op *to) {
+    VL_TRY(copy_numbers(from->bias, from->rows, &to->bias));
+    if (to->kind == VL_OP_DIAGONALS) {
+        to->step = map->step;
+        to->start = map->start;
+        return copy_matrix(from->m, &to->matrix);
+    }
+    to->rows = from->rows;
+    to->cols = from->cols;
+    if (to->kind == VL_OP_LINTRANS) to->plan = map->plan;
+    return copy_numbers(from->weights, (size_t)from->rows * from->cols, &to->weights);
+}
+
 static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
     const vl_nn_op *from = &c->plan->ops[i];
     const vl_params_literal *lit = &p->manifest.params;
     vl_op *to = &p->ops[i];
     vl_value *d = &p->values[from->dst];
     double in_scale = p->values[from->src[0]].scale;
-    to->kind = from->kind == VL_OP_LINTRANS && !c->plan->packed ? VL_OP_MIX : from->kind;
+    const vl_nn_map *map = &c->packing.maps[i];
+    bool linear = from->kind == VL_OP_LINTRANS;
+    to->kind = linear && !c->plan->packed ? VL_OP_MIX : linear && map->sparse ? VL_OP_DIAGONALS : from->kind;
     to->dst = from->dst;
     to->src[0] = from->src[0];
     to->src[1] = from->src[1];
     to->level = from->level;
     to->seconds = c->packing.seconds[i];
     VL_FAIL_IF(!(to->name = vl_strdup(from->label)), VELUM_E_NOMEM, "program: names");
-    bool plain = to->kind == VL_OP_LINTRANS || to->kind == VL_OP_MIX || to->kind == VL_OP_MASK;
+    bool plain = linear || to->kind == VL_OP_MASK;
     bool chosen = to->kind == VL_OP_POLY || to->kind == VL_OP_SIGN || to->kind == VL_OP_GATE;
     double target = lit->scale / (from->scale_bound > 0 ? from->scale_bound : 1);
     if (plain) to->plain_scale = target * (double)lit->q[to->level - 1] / in_scale;
@@ -76,13 +105,7 @@ static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
         to->poly = *from->poly;
         to->poly.c = to->coeffs;
     }
-    if (to->kind == VL_OP_LINTRANS || to->kind == VL_OP_MIX) {
-        to->rows = from->rows;
-        to->cols = from->cols;
-        if (to->kind == VL_OP_LINTRANS) to->plan = c->packing.plans[i];
-        VL_TRY(copy_numbers(from->weights, (size_t)from->rows * from->cols, &to->weights));
-        VL_TRY(copy_numbers(from->bias, from->rows, &to->bias));
-    }
+    if (linear) VL_TRY(emit_map(from, map, to));
     d->scale = plain || chosen ? target : vl_program_result_scale(lit, p, to);
     return VELUM_OK;
 }

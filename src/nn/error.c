@@ -46,17 +46,20 @@ static double key_switch(const noise *e, uint16_t level) {
 }
 
 // The noise that a linear map adds to element i of its result.
-static double linear(const noise *e, const vl_nn_op *op, const vl_lintrans_plan *plan, uint32_t i, double in_bound) {
+static double linear(const noise *e, const vl_nn_op *op, const vl_nn_map *map, uint32_t i, double in_bound) {
     double v_row = 0, v_bias = op->bias ? e->v_encode : 0;
-    const double *w = op->weights + (size_t)i * op->cols;
-    for (uint32_t k = 0; k < op->cols; k++) v_row += w[k] * w[k];
+    const vl_nn_sparse *m = op->m;
+    for (size_t k = m->start[i]; k < m->start[i + 1]; k++) v_row += m->val[k] * m->val[k];
     if (!e->c->plan->packed) // weights rounded to integers
         return e->v_round + v_bias + op->cols / 12.0 / e->v_scale * in_bound * in_bound;
     // Rotations before the rescale meet the weights; the encoded diagonals carry a rounding error each; giant steps
     // come at a squared scale. Folds come after the rescale.
-    double folds = (double)plan->copies * plan->folds, diagonals = (double)plan->babies * plan->giants * folds;
+    const vl_lintrans_plan *plan = &map->plan;
+    double folds = map->sparse ? 1 : (double)plan->copies * plan->folds;
+    double giants = map->sparse ? map->cost.decompositions : plan->giants;
+    double diagonals = map->sparse ? map->cost.diagonals : plan->babies * giants * folds;
     double v = v_row * key_switch(e, op->level) + diagonals * e->v_encode * in_bound * in_bound + v_bias;
-    v += folds * (e->v_round + plan->giants * key_switch(e, op->level) / e->v_scale);
+    v += folds * (e->v_round + giants * key_switch(e, op->level) / e->v_scale);
     return v + (folds - 1) * key_switch(e, op->level);
 }
 
@@ -90,8 +93,9 @@ static double walk(const noise *e, double **gain, double *bias) {
             double v = 0, *gx = gain[op->src[0]], *gy = gain[op->src[1]];
             switch (op->kind) {
             case VL_OP_LINTRANS:
-                v = linear(e, op, &e->c->packing.plans[i], k, x->bound);
-                for (uint32_t j = 0; j < op->cols; j++) gx[j] += g[k] * fabs(op->weights[(size_t)k * op->cols + j]);
+                v = linear(e, op, &e->c->packing.maps[i], k, x->bound);
+                for (size_t j = op->m->start[k]; j < op->m->start[k + 1]; j++)
+                    gx[op->m->col[j]] += g[k] * fabs(op->m->val[j]);
                 break;
             case VL_OP_SQUARE:
                 v = e->v_round + key_switch(e, op->level) / e->v_scale;
@@ -141,7 +145,7 @@ velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out
     uint32_t outputs = p->values[p->output].dim;
     VL_NN_TAKE(h, gain, p->value_count);
     for (uint32_t v = 0; v < p->value_count; v++) VL_NN_TAKE(h, gain[v], p->values[v].dim);
-    for (uint32_t i = 0; i < p->op_count; i++) work += (double)p->ops[i].rows * p->ops[i].cols;
+    for (uint32_t i = 0; i < p->op_count; i++) work += (double)p->ops[i].nonzero;
     bool together = work * outputs > EXACT_WORK;
     for (uint32_t k = 0; k < (together ? 1 : outputs); k++) {
         for (uint32_t v = 0; v < p->value_count; v++) memset(gain[v], 0, p->values[v].dim * sizeof **gain);

@@ -73,11 +73,17 @@ double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *
 double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op);
 
 // ---- packing (pack.c) ----
+typedef struct vl_nn_map { // how a linear map is done
+    bool sparse;           // by its nonzero diagonals (DIAGONALS), split as step and start say; else by `plan`
+    int32_t step, start;
+    vl_lintrans_plan plan;
+    vl_lintrans_cost cost;
+} vl_nn_map;
 typedef struct vl_nn_packing {
     uint32_t lanes;
-    uint32_t *valid;         // by value
-    double *reach;           // by value: |any slot| stays below it, valid or not
-    vl_lintrans_plan *plans; // by operation
+    uint32_t *valid;  // by value
+    double *reach;    // by value: |any slot| stays below it, valid or not
+    vl_nn_map *maps;  // by operation
     double *seconds;         // by operation
     double total;
     uint64_t memory; // ciphertexts and weights, roughly
@@ -108,7 +114,8 @@ typedef struct vl_nn_goal {
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
-// The same with bootstraps: the cheapest of the named sets that take the plan's vectors. `p` has no levels yet.
+// The same for plans with polynomials or comparisons, leveled or with bootstraps by the named sets (deep.c): every value
+// lies over all slots.
 velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                                vl_nn_choice *second, uint32_t *found);
 // Adds a choice to those found (choose.c).
