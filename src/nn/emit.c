@@ -81,7 +81,7 @@ static velum_status set_keys(vl_program *p) {
     vl_key_request *all = NULL, *one = vl_alloc_array(VL_MAX_KEYS, sizeof *one);
     velum_status status = one ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "program: keys");
     for (uint32_t i = 0; i < p->op_count && status == VELUM_OK; i++) {
-        uint32_t n = vl_program_op_keys(&m->params, &p->ops[i], one, VL_MAX_KEYS);
+        uint32_t n = vl_program_op_keys(p, &p->ops[i], one, VL_MAX_KEYS);
         if (count + n > room) {
             room = 2 * (count + n) + 64;
             vl_key_request *more = vl_alloc_array(room, sizeof *more);

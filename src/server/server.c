@@ -78,7 +78,7 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
         VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
     }
     seconds[p->program.op_count] += vl_now() - start;
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, in, out, seconds));
+    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, NULL, in, out, seconds, NULL));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;
