@@ -288,7 +288,7 @@ static inline void build_reseal(uint8_t *frame, size_t size) {
     if (size < VL_FRAME_HEAD + VL_DIGEST_BYTES) return;
     uint64_t payload = size - VL_FRAME_HEAD - VL_DIGEST_BYTES;
     for (size_t i = 0; i < 8; i++) frame[16 + i] = (uint8_t)(payload >> (8 * i));
-    vl_digest(frame, size - VL_DIGEST_BYTES, frame + size - VL_DIGEST_BYTES);
+    vl_frame_digest(NULL, frame, size - VL_DIGEST_BYTES, frame + size - VL_DIGEST_BYTES);
 }
 
 #endif
