@@ -7,6 +7,7 @@
 #include <math.h>
 
 #define BOUND_MARGIN (1 + 0x1p-10) // of what enters a comparison
+#define MAX_SCALE 0x1p55           // of a comparison's result: its coefficients are encoded at that and more
 #define GATE_SCALES 24             // log2 of result's scale against a's, at most: a factor of that scale is encoded
 
 double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op) {
@@ -95,6 +96,8 @@ static velum_status check_compare(const vl_program *p, const vl_op *op) {
     double range = op->first == 0 ? f->bound : 1;
     VL_FAIL_IF(!(u->bound <= range * BOUND_MARGIN), VELUM_E_FORMAT,
                "program: '%s': its operand is up to %g, its range +-%g", op->name, u->bound, range);
+    VL_FAIL_IF(op->plain_scale > MAX_SCALE, VELUM_E_FORMAT, "program: '%s': result at scale 2^%.1f", op->name,
+               log2(op->plain_scale));
     double change = log2(op->plain_scale / p->values[op->src[0]].scale);
     VL_FAIL_IF(gate && !(fabs(change) <= GATE_SCALES), VELUM_E_FORMAT, "program: '%s': a change of scale by 2^%.1f",
                op->name, change);

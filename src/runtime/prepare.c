@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program's constants, encoded.
+// A program's constants, encoded; a bootstrap's keys.
+#include "circuits/bootstrap_keys.h"
 #include "runtime/internal.h"
 #include <math.h>
 
@@ -104,4 +105,14 @@ void vl_runtime_free(vl_runtime *r) {
     vl_free(r->op);
     vl_free(r->last_use);
     vl_free(r);
+}
+
+velum_status vl_runtime_load_keys(vl_exec *x, const vl_params *p, const vl_program *program, vl_reader *r,
+                                  vl_bootstrap_keys *out) {
+    vl_bootstrap_plan *plan = vl_alloc(sizeof *plan);
+    VL_FAIL_IF(!plan, VELUM_E_NOMEM, "bootstrap: keys");
+    velum_status status = vl_program_bootstrap_plan(&program->manifest, plan);
+    if (status == VELUM_OK) status = vl_bootstrap_keys_load(x, plan, p, r, out);
+    vl_free(plan);
+    return status;
 }

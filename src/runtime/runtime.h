@@ -26,6 +26,10 @@ velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e,
                             vl_runtime **out);
 void vl_runtime_free(vl_runtime *r);
 
+// The keys that a bootstrapped program needs beside its evaluation keys: as vl_bootstrap_keys_load.
+velum_status vl_runtime_load_keys(vl_exec *x, const vl_params *p, const vl_program *program, vl_reader *r,
+                                  vl_bootstrap_keys *out);
+
 // Called before the first operation and after each: `done` of `count`, seconds so far, and how many are left by the
 // operations' predicted times, scaled by how those before did.
 typedef struct vl_progress {

@@ -11,6 +11,7 @@ struct velum_server {
     vl_exec exec;
     uint8_t key_id[VL_KEY_ID_BYTES];
     vl_eval_keys keys;
+    vl_bootstrap_keys own; // where the program bootstraps
     vl_runtime *runtime;
 };
 
@@ -35,10 +36,12 @@ static velum_status load_keys(velum_server *s, const void *data, size_t size, bo
     VL_TRY(vl_wire_same_program(binding, p->program.digest, "evaluation keys"));
     r.lasting = lasting;
     VL_TRY(vl_wire_eval_head_load(&r, &head));
-    VL_FAIL_IF(head.bootstraps != 0, VELUM_E_MISMATCH,
-               "evaluation keys: with keys of a bootstrap, but the program has none");
+    VL_FAIL_IF(head.bootstraps != p->program.manifest.bootstrapped, VELUM_E_MISMATCH,
+               "evaluation keys: %s keys of a bootstrap, but the program has %s", head.bootstraps ? "with" : "without",
+               head.bootstraps ? "none" : "one");
     memcpy(s->key_id, head.key_id, sizeof s->key_id);
     VL_TRY(vl_eval_keys_load(&s->exec, p->params, &r, &s->keys));
+    if (head.bootstraps) VL_TRY(vl_runtime_load_keys(&s->exec, p->params, &p->program, &r, &s->own));
     VL_FAIL_IF(r.bad || vl_reader_left(&r) != 0, VELUM_E_FORMAT, "evaluation keys: wrong size");
     return check_keys(&p->program.manifest, &s->keys);
 }
@@ -78,6 +81,7 @@ void velum_server_free(velum_server *s) {
     if (!s) return;
     vl_runtime_free(s->runtime);
     vl_eval_keys_free(&s->keys);
+    vl_bootstrap_keys_free(&s->own);
     vl_exec_clear(&s->exec);
     vl_free(s);
 }
@@ -94,7 +98,8 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
         VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
     }
     seconds[p->program.op_count] += vl_now() - start;
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, NULL, in, out, seconds, NULL));
+    const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
+    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, NULL));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;
