@@ -72,7 +72,7 @@ static velum_status check_diagonals(const vl_program *p, const vl_op *op) {
     bool fits = a->cts == 1 && d->cts == 1 && a->lanes == d->lanes && a->slots == d->slots;
     VL_FAIL_IF(!fits || !is_cyclic(a) || !is_cyclic(d), VELUM_E_FORMAT,
                "program: '%s': a map by diagonals takes and gives packed values, periodic all around", op->name);
-    VL_TRY(vl_matrix_check(&op->matrix));
+    VL_TRY(vl_matrix_check(&op->matrix, op->name ? op->name : "?"));
     vl_diagset_plan *plan = vl_alloc(sizeof *plan);
     VL_FAIL_IF(!plan, VELUM_E_NOMEM, "program: '%s'", op->name);
     velum_status status = vl_program_diagonals(p, op, plan);

@@ -15,21 +15,21 @@ void vl_matrix_clear(vl_matrix *m) {
     *m = (vl_matrix){0};
 }
 
-velum_status vl_matrix_check(const vl_matrix *m) {
+velum_status vl_matrix_check(const vl_matrix *m, const char *what) {
     VL_FAIL_IF(!m->start || !m->rows || !m->cols || m->rows > VL_MATRIX_MAX_SIDE || m->cols > VL_MATRIX_MAX_SIDE ||
                    m->start[0] != 0,
-               VELUM_E_FORMAT, "matrix: %u x %u", m->rows, m->cols);
+               VELUM_E_FORMAT, "%s: a matrix of %u x %u", what, m->rows, m->cols);
     for (uint32_t r = 0; r < m->rows; r++)
         VL_FAIL_IF(m->start[r + 1] < m->start[r] || m->start[r + 1] - m->start[r] > m->cols, VELUM_E_FORMAT,
-                   "matrix: row %u from entry %llu to %llu", r, (unsigned long long)m->start[r],
+                   "%s: row %u from entry %llu to %llu", what, r, (unsigned long long)m->start[r],
                    (unsigned long long)m->start[r + 1]);
     VL_FAIL_IF(m->start[m->rows] > VL_MATRIX_MAX_ENTRIES || (m->start[m->rows] && (!m->col || !m->val)), VELUM_E_FORMAT,
-               "matrix: %llu entries", (unsigned long long)m->start[m->rows]);
+               "%s: a matrix of %llu entries", what, (unsigned long long)m->start[m->rows]);
     for (uint32_t r = 0; r < m->rows; r++)
         for (uint64_t i = m->start[r]; i < m->start[r + 1]; i++) {
             VL_FAIL_IF(m->col[i] >= m->cols || (i > m->start[r] && m->col[i] <= m->col[i - 1]), VELUM_E_FORMAT,
-                       "matrix: row %u, column %u of %u", r, m->col[i], m->cols);
-            VL_FAIL_IF(!(fabs(m->val[i]) <= MAX_VALUE), VELUM_E_FORMAT, "matrix: row %u, column %u is %g", r, m->col[i],
+                       "%s: row %u, column %u of %u", what, r, m->col[i], m->cols);
+            VL_FAIL_IF(!(fabs(m->val[i]) <= MAX_VALUE), VELUM_E_FORMAT, "%s: row %u, column %u is %g", what, r, m->col[i],
                        m->val[i]);
         }
     return VELUM_OK;
@@ -226,15 +226,16 @@ static velum_status make_rows(vl_reader *r, const loaded *t, uint64_t entries, v
     return VELUM_OK;
 }
 
-velum_status vl_matrix_load(vl_reader *r, uint64_t *budget, vl_matrix *out) {
+velum_status vl_matrix_load(vl_reader *r, const char *what, uint64_t *budget, vl_matrix *out) {
     vl_matrix m = {.rows = vl_read_u32(r), .cols = 0};
     m.cols = vl_read_u32(r);
     uint64_t entries = vl_read_u64(r);
     uint8_t narrow = vl_read_u8(r);
     VL_FAIL_IF(r->bad || !m.rows || !m.cols || m.rows > VL_MATRIX_MAX_SIDE || m.cols > VL_MATRIX_MAX_SIDE || narrow > 1,
-               VELUM_E_FORMAT, "matrix: %u x %u", m.rows, m.cols);
+               VELUM_E_FORMAT, "%s: a matrix of %u x %u", what, m.rows, m.cols);
     VL_FAIL_IF(entries > VL_MATRIX_MAX_ENTRIES || entries > *budget || entries > (uint64_t)m.rows * m.cols,
-               VELUM_E_FORMAT, "matrix: %llu entries, more than the file can mean", (unsigned long long)entries);
+               VELUM_E_FORMAT, "%s: a matrix of %llu entries, more than the file can mean", what,
+               (unsigned long long)entries);
     loaded t = {0};
     velum_status status = load_patterns(r, m.cols, narrow != 0, &t);
     if (status == VELUM_OK) status = check_rows(*r, &t, &m, entries);

@@ -202,7 +202,7 @@ static velum_status load_op(vl_reader *r, uint64_t *entries, vl_op *op) {
     if (kind == VL_OP_DIAGONALS) {
         op->step = (int32_t)vl_read_u32(r);
         op->start = (int32_t)vl_read_u32(r);
-        VL_TRY(vl_matrix_load(r, entries, &op->matrix));
+        VL_TRY(vl_matrix_load(r, op->name, entries, &op->matrix));
     }
     VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
     VL_TRY(load_doubles(r, op->name, vl_program_bias_count(op), true, &op->bias));
