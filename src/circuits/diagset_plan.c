@@ -38,7 +38,7 @@ static uint16_t place_of(int32_t *list, uint32_t *count, uint16_t *seen, uint32_
     uint16_t *at = &seen[(uint32_t)k / unit];
     if (!*at) {
         list[*count] = k;
-        *at = (uint16_t)++*count;
+        *at = (uint16_t)++ * count;
     }
     return (uint16_t)(*at - 1);
 }

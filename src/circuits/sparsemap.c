@@ -154,8 +154,8 @@ static velum_status encode_diagonals(vl_exec *x, const vl_encoder *e, const vl_m
                "sparse map: a plan of %u diagonals, there are %u", plan->count, count);
     maker from = {.offset = offset};
     VL_TRY(vl_sparsemap_index_new(m, s, &from.index));
-    velum_status status = vl_diagset_encode_by(x, e, plan, make_diagonal, &from, vl_sparsemap_period(s), level, scale,
-                                               budget, &map->set);
+    velum_status status =
+        vl_diagset_encode_by(x, e, plan, make_diagonal, &from, vl_sparsemap_period(s), level, scale, budget, &map->set);
     vl_sparsemap_index_free(&from.index);
     map->bytes = map->set.bytes;
     return status;

@@ -62,7 +62,8 @@ typedef struct vl_sparsemap { // encoded: level and scale fixed
     vl_poly bias; // nq = level - 1; x NULL if none
     uint64_t bytes;
 } vl_sparsemap;
-// What vl_sparsemap.bytes will be, with at most `budget` bytes of diagonals in transformed form (see vl_diagset_encode).
+// What vl_sparsemap.bytes will be, with at most `budget` bytes of diagonals in transformed form (see
+// vl_diagset_encode).
 uint64_t vl_sparsemap_bytes(const vl_params *p, const vl_sparsemap_shape *s, const vl_diagset_plan *plan,
                             uint16_t level, bool bias, uint64_t budget);
 // bias: m->rows values or NULL, added after the rescale. Beside what is kept it takes 12 bytes an entry for a while.

@@ -115,15 +115,13 @@ static int by_element(const void *a, const void *b) {
     return x->galois < y->galois ? -1 : x->galois > y->galois;
 }
 
-// b: the bootstrap's keys for the main parameters are the program's too; NULL: none.
-static velum_status set_keys(vl_program *p, const vl_bootstrap_plan *b) {
+static velum_status set_keys(vl_program *p) {
     vl_manifest *m = &p->manifest;
     size_t room = 0, count = 0;
     vl_key_request *all = NULL, *one = vl_alloc_array(VL_MAX_KEYS, sizeof *one);
     velum_status status = one ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "program: keys");
-    for (uint32_t i = 0; i < p->op_count + (b != NULL) && status == VELUM_OK; i++) {
-        uint32_t n = i < p->op_count ? vl_program_op_keys(&m->params, &p->ops[i], one, VL_MAX_KEYS) : b->key_count;
-        if (i == p->op_count) memcpy(one, b->keys, n * sizeof *one);
+    for (uint32_t i = 0; i < p->op_count && status == VELUM_OK; i++) {
+        uint32_t n = vl_program_op_keys(p, &p->ops[i], one, VL_MAX_KEYS);
         if (count + n > room) {
             room = 2 * (count + n) + 64;
             vl_key_request *more = vl_alloc_array(room, sizeof *more);
@@ -155,21 +153,6 @@ static velum_status set_keys(vl_program *p, const vl_bootstrap_plan *b) {
     m->keys = all;
     m->key_count = (uint32_t)kept;
     VL_FAIL_IF(kept > VL_MAX_KEYS, VELUM_E_LIMIT, "program: %zu keys", kept);
-    return VELUM_OK;
-}
-
-// What the client generates for bootstraps beside the program's keys.
-static velum_status set_bootstrap(vl_manifest *m, const vl_bootstrap_plan *b) {
-    m->bootstrapped = true;
-    m->bootstrap = b->params;
-    m->raise_weight = b->params.weight;
-    m->raise_level = b->top;
-    if (b->low_count == 0) return VELUM_OK;
-    m->low = b->low;
-    m->low_key_count = b->low_count;
-    VL_FAIL_IF(!(m->low_keys = vl_alloc_array(b->low_count, sizeof *m->low_keys)), VELUM_E_NOMEM, "program: keys");
-    memcpy(m->low_keys, b->keys + b->key_count, b->low_count * sizeof *m->low_keys);
-    qsort(m->low_keys, b->low_count, sizeof *m->low_keys, by_element);
     return VELUM_OK;
 }
 
@@ -235,8 +218,8 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     p->values[0].scale = p->manifest.in_scale;
     for (uint32_t i = 0; i < plan->op_count; i++) VL_TRY(emit_op(c, i, p));
     p->manifest.out_scale = p->values[p->output].scale;
-    VL_TRY(set_keys(p, c->bootstrap));
-    if (c->bootstrap) VL_TRY(set_bootstrap(&p->manifest, c->bootstrap));
+    if (c->bootstrap) VL_TRY(vl_program_set_bootstrap(&p->manifest, &c->bootstrap->params));
+    VL_TRY(set_keys(p));
     p->manifest.error_bound = c->error;
     uint64_t need = key_bytes(&p->manifest) + c->packing.memory,
              most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;

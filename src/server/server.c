@@ -4,12 +4,14 @@
 #include "runtime/program_api.h"
 #include "wire/wire.h"
 #include <stdio.h>
+#include <string.h>
 
 struct velum_server {
     const velum_program *program;
     vl_exec exec;
     uint8_t key_id[VL_KEY_ID_BYTES];
     vl_eval_keys keys;
+    vl_bootstrap_keys own; // where the program bootstraps
     vl_runtime *runtime;
 };
 
@@ -25,31 +27,38 @@ static velum_status check_keys(const vl_manifest *m, const vl_eval_keys *keys) {
     return VELUM_OK;
 }
 
-static velum_status load_keys(velum_server *s, const void *data, size_t size) {
+static velum_status load_keys(velum_server *s, const void *data, size_t size, bool lasting) {
     const velum_program *p = s->program;
     vl_reader r;
+    vl_eval_head head;
     uint8_t binding[VL_DIGEST_BYTES];
-    VL_TRY(vl_frame_open(data, size, VL_FRAME_EVAL, &r, binding));
+    VL_TRY(vl_frame_open_parallel(s->exec.pool, data, size, VL_FRAME_EVAL, &r, binding));
     VL_TRY(vl_wire_same_program(binding, p->program.digest, "evaluation keys"));
-    vl_read_bytes(&r, s->key_id, sizeof s->key_id);
+    r.lasting = lasting;
+    VL_TRY(vl_wire_eval_head_load(&r, &head));
+    VL_FAIL_IF(head.bootstraps != p->program.manifest.bootstrapped, VELUM_E_MISMATCH,
+               "evaluation keys: %s keys of a bootstrap, but the program has %s", head.bootstraps ? "with" : "without",
+               head.bootstraps ? "none" : "one");
+    memcpy(s->key_id, head.key_id, sizeof s->key_id);
     VL_TRY(vl_eval_keys_load(&s->exec, p->params, &r, &s->keys));
+    if (head.bootstraps) VL_TRY(vl_runtime_load_keys(&s->exec, p->params, &p->program, &r, &s->own));
     VL_FAIL_IF(r.bad || vl_reader_left(&r) != 0, VELUM_E_FORMAT, "evaluation keys: wrong size");
     return check_keys(&p->program.manifest, &s->keys);
 }
 
-static velum_status prepare(velum_server *s, const void *keys, size_t size, unsigned threads) {
+static velum_status prepare(velum_server *s, const void *keys, size_t size, bool lasting, unsigned threads) {
     const velum_program *p = s->program;
     VL_TRY(vl_exec_init(&s->exec, threads, vl_runtime_plan(p->params, &p->program).scratch));
-    VL_TRY(load_keys(s, keys, size));
+    VL_TRY(load_keys(s, keys, size, lasting));
     return vl_runtime_new(&s->exec, p->params, p->encoder, &p->program, &s->runtime);
 }
 
-velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
-                              velum_server **out) {
+static velum_status new_server(const velum_program *p, const void *eval_keys, size_t size, bool lasting,
+                               unsigned threads, velum_server **out) {
     velum_server *s = vl_alloc(sizeof *s);
     VL_FAIL_IF(!s, VELUM_E_NOMEM, "server");
     s->program = p;
-    velum_status status = prepare(s, eval_keys, size, threads);
+    velum_status status = prepare(s, eval_keys, size, lasting, threads);
     if (status != VELUM_OK) {
         velum_server_free(s);
         return status;
@@ -58,10 +67,21 @@ velum_status velum_server_new(const velum_program *p, const void *eval_keys, siz
     return VELUM_OK;
 }
 
+velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
+                              velum_server **out) {
+    return new_server(p, eval_keys, size, false, threads, out);
+}
+
+velum_status velum_server_new_borrowing(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
+                                        velum_server **out) {
+    return new_server(p, eval_keys, size, true, threads, out);
+}
+
 void velum_server_free(velum_server *s) {
     if (!s) return;
     vl_runtime_free(s->runtime);
     vl_eval_keys_free(&s->keys);
+    vl_bootstrap_keys_free(&s->own);
     vl_exec_clear(&s->exec);
     vl_free(s);
 }
@@ -78,7 +98,8 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
         VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
     }
     seconds[p->program.op_count] += vl_now() - start;
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, in, out, seconds));
+    const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
+    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, NULL));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;

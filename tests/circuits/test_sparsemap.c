@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sparse matrices by diagonals: offsets and diagonals against the plain product, encrypted against clear, refusals.
-#include "circuits/sparsemap.h"
 #include "base/clock.h"
+#include "circuits/sparsemap.h"
 #include "ckks/fixture.h"
 
 #define LEVEL 3
@@ -151,9 +151,9 @@ static void against_the_product(void **state) {
     check_shape(60, 64, 64, 64, 1);
     check_shape(60, 61, 64, 64, 4);
     check_shape(256, 256, 256, 256, 1);
-    check_shape(30, 16, 16, 32, 1);  // more rows than columns
+    check_shape(30, 16, 16, 32, 1); // more rows than columns
     check_shape(128, 16, 16, 128, 2);
-    check_shape(16, 60, 64, 16, 1);  // fewer
+    check_shape(16, 60, 64, 16, 1); // fewer
     check_shape(8, 30, 32, 8, 4);
     check_shape(1, 1, 1, 1, 1);
     check_shape(1, 4, 4, 1, 1);
