@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nn/lower.h"
+#include "nn/activation.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -191,6 +192,23 @@ static velum_status reduce(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
     return VELUM_OK;
 }
 
+static velum_status rows(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
+                         vl_nn_sym *out) {
+    vl_nn_rows r;
+    const vl_nn_form *f;
+    vl_nn_form *shifted;
+    VL_NN_FAIL_IF(x->kind == VL_NN_KNOWN, n, VELUM_E_UNSUPPORTED, "weights must be constants");
+    VL_TRY(vl_nn_rows_of(w->h, n, tensor, &r));
+    VL_NN_FAIL_IF(r.out.count > VL_MAX_FEATURES, n, VELUM_E_LIMIT, "%zu features", r.out.count);
+    VL_TRY(vl_nn_affine(w, n, x, &f));
+    VL_TRY(keep_low_rank(w, n, (uint32_t)r.out.count, &f));
+    vl_nn_sparse s = {.rows = (uint32_t)r.out.count, .cols = f->n, .start = r.start, .col = r.col, .val = r.val};
+    VL_TRY(apply(w, n, &s, f, &r.out, out));
+    VL_TRY(vl_nn_form_scale(w->h, out->root, NULL, r.bias, &shifted));
+    out->root = shifted;
+    return VELUM_OK;
+}
+
 // ---- relabelling, lookups, one-operand operators ----
 
 static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
@@ -289,22 +307,6 @@ static velum_status lookup(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
     return VELUM_OK;
 }
 
-static velum_status clip_or_floor(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
-                                  vl_nn_sym *x, vl_nn_sym *out) {
-    VL_NN_FAIL_IF(x->kind != VL_NN_STEPS, n, VELUM_E_UNSUPPORTED,
-                  "on encrypted values; it works on raw inputs only, before the first layer");
-    double lo = 0, hi = 0;
-    if (n->op == VL_NN_Clip) VL_TRY(vl_nn_clip_bounds(n, tensor, &lo, &hi));
-    *out = (vl_nn_sym){.kind = VL_NN_STEPS, .t = x->t};
-    VL_NN_TAKE(w->h, out->step, x->t.count);
-    for (size_t i = 0; i < x->t.count; i++) {
-        vl_nn_prologue *p = &w->l->prologue;
-        VL_TRY(n->op == VL_NN_Clip ? vl_nn_step_clip(p, x->step[i], lo, hi, &out->step[i])
-                                   : vl_nn_step_trunc(p, x->step[i], true, &out->step[i]));
-    }
-    return VELUM_OK;
-}
-
 static velum_status negate(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *out) {
     vl_nn_sym minus = {.kind = VL_NN_KNOWN, .t = {.count = 1, .integer = x->t.integer}};
     vl_nn_node mul = *n;
@@ -348,8 +350,6 @@ static velum_status lower_node(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
     case VL_NN_Gemm: return vl_nn_lower_product(w, n, in, out);
     case VL_NN_ReduceSum:
     case VL_NN_ReduceMean: return reduce(w, n, tensor, in[0], out);
-    case VL_NN_Clip:
-    case VL_NN_Floor: return clip_or_floor(w, n, tensor, in[0], out);
     case VL_NN_Neg: return negate(w, n, in[0], out);
     case VL_NN_Sigmoid:
     case VL_NN_Softmax:
@@ -357,7 +357,10 @@ static velum_status lower_node(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
     case VL_NN_Gather:
         if (in[0]->kind == VL_NN_KNOWN) return lookup(w, n, &in[0]->t, in[1], out);
         return view(w, n, tensor, in, output, out);
-    default: return view(w, n, tensor, in, output, out);
+    default:
+        if (vl_nn_is_activation(n->op)) return vl_nn_lower_scalar(w, n, tensor, in[0], out);
+        if (vl_nn_has_rows(n->op)) return rows(w, n, tensor, in[0], out);
+        return vl_nn_is_view(n->op) ? view(w, n, tensor, in, output, out) : vl_nn_lower_raw(w, n, tensor, in, out);
     }
 }
 
