@@ -4,6 +4,7 @@
 #include "nn/lower.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static double at_kind(double x, const void *arg) { return vl_nn_activation_at(arg, x); }
 static double at_power(double x, const void *arg) { return pow(x, *(const double *)arg); }
@@ -150,17 +151,32 @@ velum_status vl_nn_lower_prelu(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
     return VELUM_OK;
 }
 
+// The symbol as a form, constants too.
+static velum_status form_of(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s) {
+    vl_nn_form *constant;
+    const vl_nn_form *f;
+    if (s->kind != VL_NN_KNOWN) return vl_nn_affine(w, n, s, &f);
+    VL_NN_FAIL_IF(s->t.count > VL_MAX_FEATURES, n, VELUM_E_LIMIT, "%zu constants", s->t.count);
+    VL_TRY(vl_nn_form_constant(w->h, (uint32_t)s->t.count, &constant));
+    memcpy(constant->bias, s->t.v, s->t.count * sizeof *constant->bias);
+    s->kind = VL_NN_FORM;
+    s->root = constant;
+    return VELUM_OK;
+}
+
 // max(x, y) = y + relu(x - y), min(x, y) = x - relu(x - y).
 velum_status vl_nn_lower_extreme(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in, vl_nn_sym *out) {
     vl_nn_sym now = *in[0];
+    VL_TRY(form_of(w, n, &now));
     for (uint32_t k = 1; k < n->in_count; k++) {
         vl_nn_pair pair;
         const vl_nn_form *f, *g;
         vl_nn_form *difference, *kink, *made;
-        vl_nn_sym x, y;
+        vl_nn_sym x, y, other = *in[k];
+        VL_TRY(form_of(w, n, &other));
         VL_TRY(vl_nn_broadcast(w->h, n, &now.t, &in[k]->t, &pair));
         VL_TRY(vl_nn_pick(w, n, &now, pair.a, &pair.out, &x));
-        VL_TRY(vl_nn_pick(w, n, in[k], pair.b, &pair.out, &y));
+        VL_TRY(vl_nn_pick(w, n, &other, pair.b, &pair.out, &y));
         VL_TRY(vl_nn_affine(w, n, &x, &f));
         VL_TRY(vl_nn_affine(w, n, &y, &g));
         VL_TRY(vl_nn_form_add(w->h, f, g, -1, &difference));

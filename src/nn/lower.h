@@ -38,9 +38,9 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
 velum_status vl_nn_lower_binary(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, vl_nn_sym *out);
 velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in,
                                  vl_nn_sym *out); // MatMul, Gemm
-// Functions of one number, and what only raw inputs can do (LabelEncoder, Equal, Where): steps of the client.
+// Functions of one number: steps of the client where it can, else vl_nn_lower_activation. And what only raw inputs can do (LabelEncoder, Equal, Where): steps of the client.
 velum_status vl_nn_lower_scalar(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
-                                const vl_nn_sym *x, vl_nn_sym *out);
+                                vl_nn_sym *x, vl_nn_sym *out);
 velum_status vl_nn_lower_raw(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
                              vl_nn_sym *const *in, vl_nn_sym *out);
 // Element-wise product of two forms of equal size.
@@ -56,6 +56,10 @@ velum_status vl_nn_lower_prelu(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
                                vl_nn_sym *out);
 velum_status vl_nn_lower_extreme(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in, vl_nn_sym *out);
 velum_status vl_nn_lower_power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, double exponent, vl_nn_sym *out);
+// Conv, averages, BatchNormalization, Pad (picture_ops.c).
+velum_status vl_nn_lower_rows(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
+                              vl_nn_sym *out);
+void vl_nn_label_form(const vl_nn_node *n, vl_nn_form *f); // adds the node to the form's label
 // The last two parts of a node's path: "top/top.0/Gemm" gives "top.0 Gemm".
 void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]);
 

@@ -258,8 +258,6 @@ velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibrat
     VL_NN_TAKE(l->heap, p.ops, b.op_room);
     VL_TRY(build_ops(&b));
     vl_nn_plan_levels(&p);
-    VL_FAIL_IF(p.depth > VL_MAX_LIMBS - 1, VELUM_E_LIMIT, "model: %u levels deep; nothing that deep works yet",
-               p.depth - 1);
     VL_TRY(vl_nn_plan_bounds(l, &p, calibration, rows));
     for (uint32_t v = 0; v < p.value_count; v++) {
         const vl_nn_value *at = &p.values[v];

@@ -34,7 +34,7 @@ static velum_status scalar_step(vl_nn_prologue *p, const vl_nn_activation *f, ui
 }
 
 velum_status vl_nn_lower_scalar(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
-                                const vl_nn_sym *x, vl_nn_sym *out) {
+                                vl_nn_sym *x, vl_nn_sym *out) {
     vl_nn_activation f;
     bool done = x->kind == VL_NN_STEPS;
     VL_TRY(vl_nn_activation_of(n, tensor, &f));
@@ -42,10 +42,7 @@ velum_status vl_nn_lower_scalar(vl_nn_lowering *w, const vl_nn_node *n, const vl
     VL_NN_TAKE(w->h, out->step, x->t.count);
     for (size_t i = 0; done && i < x->t.count; i++)
         VL_TRY(scalar_step(&w->l->prologue, &f, x->step[i], &out->step[i], &done));
-    if (done) return VELUM_OK;
-    return VL_NN_FAIL(n, VELUM_E_UNSUPPORTED,
-                      "%s on encrypted values; train with a polynomial activation, e.g. a x^2 + b x + c",
-                      vl_nn_activation_text(f.kind));
+    return done ? VELUM_OK : vl_nn_lower_activation(w, n, tensor, x, out);
 }
 
 static velum_status labels(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_sym *x, vl_nn_sym *out) {
@@ -92,10 +89,8 @@ static velum_status where(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_te
 velum_status vl_nn_lower_raw(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
                              vl_nn_sym *const *in, vl_nn_sym *out) {
     bool known = n->op == VL_NN_LabelEncoder || n->op == VL_NN_Equal || n->op == VL_NN_Where;
-    VL_NN_FAIL_IF(n->op == VL_NN_MaxPool || n->op == VL_NN_Max || n->op == VL_NN_Min, n, VELUM_E_UNSUPPORTED,
-                  "a maximum or minimum of values that depend on the inputs; use AveragePool, or bounds that are "
-                  "constants");
-    VL_NN_FAIL_IF(n->op == VL_NN_PRelu, n, VELUM_E_UNSUPPORTED, "slopes that differ; use LeakyRelu or one slope");
+    VL_NN_FAIL_IF(n->op == VL_NN_MaxPool, n, VELUM_E_UNSUPPORTED,
+                  "a maximum of encrypted values; use AveragePool");
     VL_NN_FAIL_IF(n->op == VL_NN_ReduceProd, n, VELUM_E_UNSUPPORTED, "a product of many values; write it with Mul");
     VL_NN_FAIL_IF(!known, n, VELUM_E_UNSUPPORTED, "its operands must be constants");
     for (uint32_t k = 0; k < n->in_count; k++)
