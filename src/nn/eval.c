@@ -218,6 +218,9 @@ static velum_status view(vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n, con
             double x = in[v.source ? v.source[i] : 0]->v[v.element[i]];
             out[k].v[i] = truncate ? trunc(x) : x;
         }
+        bool batch = false; // a list of extents without the batch's -1 is a list of numbers
+        for (size_t i = 0; out[k].extents && i < out[k].count; i++) batch = batch || out[k].v[i] == -1;
+        out[k].extents = batch;
     }
     return VELUM_OK;
 }
