@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The passes: what they change, what they leave alone, and that answers stay.
-#include "nn/model.h"
 #include "nn/eval.h"
+#include "nn/model.h"
 #include "nn/passes.h"
 
 #define I64(...) ((int64_t[]){__VA_ARGS__})
@@ -35,7 +35,8 @@ static vl_nn_tensor run(vl_nn_graph *g, const double *x) {
 
 // Runs the passes; answers must stay. Frees the model.
 static vl_nn_graph passed(model *m, const char *output, vl_nn_pass_report *report) {
-    static const double x[2][24] = {{0.5, -1, 2, 0.25, -3, 4, 1.5, -0.75, 0.125, 1, -1, 3.5}, {0, -0.1, 5, -6, 1, 1, 1, 1}};
+    static const double x[2][24] = {{0.5, -1, 2, 0.25, -3, 4, 1.5, -0.75, 0.125, 1, -1, 3.5},
+                                    {0, -0.1, 5, -6, 1, 1, 1, 1}};
     add_output(m, output);
     vl_nn_graph before = import(m), after = import(m);
     if (vl_nn_passes(&after, report) != VELUM_OK) fail_msg("%s", velum_last_error());
@@ -60,9 +61,10 @@ static model *start(void) {
     static const struct {
         const char *name;
         float v;
-    } numbers[] = {{"half", 0.5f},   {"one", 1},        {"three", 3},           {"six", 6},
-                   {"zero", 0},      {"root2", 1.4142135f}, {"sixth", 1.0f / 6},    {"c", 0.044715f},
-                   {"k", 0.7978846f}, {"inv", 0.70710678f},  {"quick", 1.702f}};
+    } numbers[] = {{"half", 0.5f},       {"one", 1},       {"three", 3},
+                   {"six", 6},           {"zero", 0},      {"root2", 1.4142135f},
+                   {"sixth", 1.0f / 6},  {"c", 0.044715f}, {"k", 0.7978846f},
+                   {"inv", 0.70710678f}, {"quick", 1.702f}};
     model *m = model_new(13);
     add_input(m, "x", 4);
     add_meta(m, "velum.range:x", "-2 2");
@@ -175,8 +177,7 @@ static void test_not_fused(void **state) {
     vl_nn_graph_clear(&g);
     m = start(); // would change the shape
     add_floats(m, "wide", 2, I64(3, 4), (float[12]){0});
-    m->inputs[0]->type->tensor_type->shape->dim[0]->value_case =
-        ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    m->inputs[0]->type->tensor_type->shape->dim[0]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
     m->inputs[0]->type->tensor_type->shape->dim[0]->dim_value = 1;
     add_ints(m, "three1", 1, I64(3), I64(1, 1, 4));
     add_node(m, "Reshape", "x,three1", "z");

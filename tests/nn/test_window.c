@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions and pools of random shapes against their definition, and single rows against the direct loops.
-#include "nn/model.h"
 #include "nn/eval.h"
+#include "nn/model.h"
 
 typedef struct picture {
     int64_t channels, size[2];
@@ -134,11 +134,12 @@ static void try_window(const picture *p, const attrs *a, int kind) {
     } else if (status != VELUM_OK) { // a maximum of padding only
         if (kind != 2) fail_msg("%s", velum_last_error());
     } else {
-        double *want = reference(p, a, kind, x.v, kind ? NULL : in[1]->v, a->bias && !kind ? in[2]->v : NULL, out,
-                                 before, after);
+        double *want =
+            reference(p, a, kind, x.v, kind ? NULL : in[1]->v, a->bias && !kind ? in[2]->v : NULL, out, before, after);
         assert_int_equal(y.count, (kind ? p->channels : a->out_channels) * out[0] * out[1]);
         for (size_t i = 0; i < y.count; i++)
-            if (!(fabs(y.v[i] - want[i]) < 1e-12)) fail_msg("kind %d: element %zu: %g, must be %g", kind, i, y.v[i], want[i]);
+            if (!(fabs(y.v[i] - want[i]) < 1e-12))
+                fail_msg("kind %d: element %zu: %g, must be %g", kind, i, y.v[i], want[i]);
         if (kind < 2) check_rows(&g, in, want, y.count);
         free(want);
     }
@@ -185,7 +186,8 @@ static void refuse(model *m, velum_status want, const char *naming) {
 }
 
 static const picture small = {2, {4, 4}};
-static const attrs three = {.kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .out_channels = 2, .groups = 1, .axes = 2};
+static const attrs three = {
+    .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .out_channels = 2, .groups = 1, .axes = 2};
 
 static void test_refused(void **state) {
     (void)state;
@@ -211,7 +213,7 @@ static void test_refused(void **state) {
     refuse(m, VELUM_E_FORMAT, "reaches over 5");
     m = model_new(13);
     attr_int(m, window_node(m, &small, &three, 0), "ceil_mode", 1); // not Conv's; known and ignored
-    m->nodes[0]->attribute[4]->i = 7;                                // group
+    m->nodes[0]->attribute[4]->i = 7;                               // group
     refuse(m, VELUM_E_FORMAT, "7 groups");
     m = model_new(13);
     window_node(m, &small, &three, 0);
