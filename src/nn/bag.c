@@ -121,10 +121,11 @@ static bool are_rows(const loop *l, uint32_t offsets, uint32_t ends, uint32_t fl
     return *k > 0;
 }
 
-static velum_status append(vl_nn_graph *g, vl_nn_opcode op, const vl_nn_node *node, uint32_t a, uint32_t b, uint32_t out,
-                           const char *integer, int64_t value) {
+static velum_status append(vl_nn_graph *g, vl_nn_opcode op, const vl_nn_node *node, uint32_t a, uint32_t b,
+                           uint32_t out, const char *integer, int64_t value) {
     vl_nn_node *n = &g->nodes[g->node_count++];
-    *n = (vl_nn_node){.op = op, .name = node->name, .type = "Loop", .in_count = b == VL_NN_NONE ? 1 : 2, .out_count = 1};
+    *n =
+        (vl_nn_node){.op = op, .name = node->name, .type = "Loop", .in_count = b == VL_NN_NONE ? 1 : 2, .out_count = 1};
     VL_NN_TAKE(&g->heap, n->in, 2);
     VL_NN_TAKE(&g->heap, n->out, 1);
     VL_NN_TAKE(&g->heap, n->attr, 2);
@@ -139,8 +140,7 @@ static velum_status append(vl_nn_graph *g, vl_nn_opcode op, const vl_nn_node *no
     n->attr[n->attr_count++] = (vl_nn_attr){.name = integer, .kind = VL_NN_INT, .i = value};
     if (op == VL_NN_ReduceSum || op == VL_NN_ReduceMean)
         n->attr[n->attr_count++] = (vl_nn_attr){.name = "axes", .kind = VL_NN_INTS, .count = 1, .ints = axes + 1};
-    if (op == VL_NN_Transpose)
-        n->attr[0] = (vl_nn_attr){.name = "perm", .kind = VL_NN_INTS, .count = 2, .ints = axes};
+    if (op == VL_NN_Transpose) n->attr[0] = (vl_nn_attr){.name = "perm", .kind = VL_NN_INTS, .count = 2, .ints = axes};
     return VELUM_OK;
 }
 
@@ -172,7 +172,8 @@ static bool has_pattern(const loop *l, const vl_nn_node *node, uint32_t *table, 
                 return false;
     if (!b->input[0]->name || !b->output[0]->name || !b->output[1]->name) return false;
     const Onnx__NodeProto *go_on = inner(l, b->output[0]->name, "Cast");
-    if (!go_on || go_on->n_input != 1 || !is_number(outer_constant(l, value_outside(l, go_on->input[0])), 1)) return false;
+    if (!go_on || go_on->n_input != 1 || !is_number(outer_constant(l, value_outside(l, go_on->input[0])), 1))
+        return false;
     if (!is_number(outer_constant(l, node->in[1]), 1)) return false;
     const Onnx__NodeProto *sum = inner(l, b->output[1]->name, "ReduceSum");
     *mean = !sum;

@@ -10,14 +10,38 @@ velum_status vl_nn_check_arity(const vl_nn_node *n) {
         vl_nn_opcode op;
         uint32_t least, most;
     } counts[] = {
-        {VL_NN_Add, 2, 2},       {VL_NN_Sub, 2, 2},     {VL_NN_Mul, 2, 2},       {VL_NN_Div, 2, 2},
-        {VL_NN_Mod, 2, 2},       {VL_NN_Pow, 2, 2},     {VL_NN_MatMul, 2, 2},    {VL_NN_Gather, 2, 2},
-        {VL_NN_Gemm, 2, 3},      {VL_NN_Clip, 1, 3},    {VL_NN_Constant, 0, 0},  {VL_NN_Concat, 1, VL_NN_MAX_NODES},
-        {VL_NN_Slice, 1, 5},     {VL_NN_Reshape, 1, 2}, {VL_NN_Split, 1, 2},     {VL_NN_Squeeze, 1, 2},
-        {VL_NN_Unsqueeze, 1, 2}, {VL_NN_Expand, 2, 2},  {VL_NN_ReduceSum, 1, 2}, {VL_NN_ReduceMean, 1, 2},
-        {VL_NN_Dropout, 1, 3},   {VL_NN_ReduceProd, 1, 2}, {VL_NN_Conv, 2, 3},  {VL_NN_BatchNormalization, 5, 5},
-        {VL_NN_Pad, 1, 4},       {VL_NN_Max, 1, VL_NN_MAX_NODES}, {VL_NN_Min, 1, VL_NN_MAX_NODES}, {VL_NN_PRelu, 2, 2},
-        {VL_NN_Equal, 2, 2},     {VL_NN_Where, 3, 3},   {VL_NN_OneHot, 3, 3},    {VL_NN_Range, 3, 3},
+        {VL_NN_Add, 2, 2},
+        {VL_NN_Sub, 2, 2},
+        {VL_NN_Mul, 2, 2},
+        {VL_NN_Div, 2, 2},
+        {VL_NN_Mod, 2, 2},
+        {VL_NN_Pow, 2, 2},
+        {VL_NN_MatMul, 2, 2},
+        {VL_NN_Gather, 2, 2},
+        {VL_NN_Gemm, 2, 3},
+        {VL_NN_Clip, 1, 3},
+        {VL_NN_Constant, 0, 0},
+        {VL_NN_Concat, 1, VL_NN_MAX_NODES},
+        {VL_NN_Slice, 1, 5},
+        {VL_NN_Reshape, 1, 2},
+        {VL_NN_Split, 1, 2},
+        {VL_NN_Squeeze, 1, 2},
+        {VL_NN_Unsqueeze, 1, 2},
+        {VL_NN_Expand, 2, 2},
+        {VL_NN_ReduceSum, 1, 2},
+        {VL_NN_ReduceMean, 1, 2},
+        {VL_NN_Dropout, 1, 3},
+        {VL_NN_ReduceProd, 1, 2},
+        {VL_NN_Conv, 2, 3},
+        {VL_NN_BatchNormalization, 5, 5},
+        {VL_NN_Pad, 1, 4},
+        {VL_NN_Max, 1, VL_NN_MAX_NODES},
+        {VL_NN_Min, 1, VL_NN_MAX_NODES},
+        {VL_NN_PRelu, 2, 2},
+        {VL_NN_Equal, 2, 2},
+        {VL_NN_Where, 3, 3},
+        {VL_NN_OneHot, 3, 3},
+        {VL_NN_Range, 3, 3},
     };
     uint32_t least = 1, most = 1;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -218,6 +242,9 @@ static velum_status view(vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n, con
             double x = in[v.source ? v.source[i] : 0]->v[v.element[i]];
             out[k].v[i] = truncate ? trunc(x) : x;
         }
+        bool batch = false; // a list of extents without the batch's -1 is a list of numbers
+        for (size_t i = 0; out[k].extents && i < out[k].count; i++) batch = batch || out[k].v[i] == -1;
+        out[k].extents = batch;
     }
     return VELUM_OK;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions, normalisation, selection and encodings on known values.
+#include "nn/eval_ops.h"
 #include "nn/activation.h"
 #include "nn/eval.h"
-#include "nn/eval_ops.h"
 #include <math.h>
 #include <string.h>
 

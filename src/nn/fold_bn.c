@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch normalisation moved into the Conv, Gemm or MatMul before it: y = s (W x + b) + t = (s W) x + (s b + t), by output
-// channel.
+// Batch normalisation moved into the Conv, Gemm or MatMul before it: y = s (W x + b) + t = (s W) x + (s b + t), by
+// output channel.
 #include "nn/passes.h"
 #include <string.h>
 
@@ -83,7 +83,6 @@ velum_status vl_nn_pass_fold_bn(vl_nn_graph *g, uint32_t *changed) {
     VL_TRY(vl_nn_infer(g, &shape));
     VL_TRY(vl_nn_uses_of(g, &uses));
     for (uint32_t i = 0; i < g->node_count; i++)
-        if (g->nodes[i].op == VL_NN_BatchNormalization)
-            VL_TRY(fold_norm(g, &uses, shape, &g->nodes[i], changed));
+        if (g->nodes[i].op == VL_NN_BatchNormalization) VL_TRY(fold_norm(g, &uses, shape, &g->nodes[i], changed));
     return vl_nn_sweep(g);
 }

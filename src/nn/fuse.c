@@ -102,8 +102,8 @@ static bool is_cube(const fusing *f, uint32_t v, uint32_t x, double scale) {
 // sqrt(2 / pi) (x + 0.044715 x^3)
 static bool is_gelu_argument(const fusing *f, uint32_t v, uint32_t x) {
     product p = product_of(f, v);
-    const vl_nn_node *add = p.fits && p.count == 1 && near(p.scale, sqrt(2 / M_PI)) ? made_by(f, p.factor[0], VL_NN_Add)
-                                                                                 : NULL;
+    const vl_nn_node *add =
+        p.fits && p.count == 1 && near(p.scale, sqrt(2 / M_PI)) ? made_by(f, p.factor[0], VL_NN_Add) : NULL;
     return add && ((add->in[0] == x && is_cube(f, add->in[1], x, 0.044715)) ||
                    (add->in[1] == x && is_cube(f, add->in[0], x, 0.044715)));
 }
@@ -181,8 +181,7 @@ static velum_status fuse_product(fusing *f, vl_nn_node *n, uint32_t *changed) {
         return become(f, n, VL_NN_HardSigmoid, x, attr, 2, changed);
     }
     for (uint32_t k = 0; p.count == 2 && k < 2; k++)
-        if (same_shape(f, p.factor[k], n->out[0]) &&
-            of_pair(f, p.factor[k], p.factor[1 - k], p.scale, &op, &attr[0]))
+        if (same_shape(f, p.factor[k], n->out[0]) && of_pair(f, p.factor[k], p.factor[1 - k], p.scale, &op, &attr[0]))
             return become(f, n, op, p.factor[k], attr, attr[0].name != NULL, changed);
     return VELUM_OK;
 }

@@ -105,7 +105,14 @@ typedef struct vl_nn_tensor {
     double *v;    // known at compile time; else NULL
 } vl_nn_tensor;
 
-typedef enum vl_nn_attr_kind { VL_NN_INT, VL_NN_FLOAT, VL_NN_INTS, VL_NN_FLOATS, VL_NN_TENSOR, VL_NN_STRING } vl_nn_attr_kind;
+typedef enum vl_nn_attr_kind {
+    VL_NN_INT,
+    VL_NN_FLOAT,
+    VL_NN_INTS,
+    VL_NN_FLOATS,
+    VL_NN_TENSOR,
+    VL_NN_STRING
+} vl_nn_attr_kind;
 typedef struct vl_nn_attr {
     const char *name;
     vl_nn_attr_kind kind;

@@ -63,7 +63,8 @@ static bool is_loop(const Onnx__NodeProto *p) {
 
 static velum_status count_values(const Onnx__GraphProto *p, uint32_t *values, uint32_t *nodes) {
     uint64_t n = 1 + p->n_input + p->n_initializer + p->n_output;
-    for (size_t i = 0; i < p->n_node; i++) n += p->node[i]->n_input + p->node[i]->n_output + (is_loop(p->node[i]) ? VL_NN_BAG_VALUES : 0);
+    for (size_t i = 0; i < p->n_node; i++)
+        n += p->node[i]->n_input + p->node[i]->n_output + (is_loop(p->node[i]) ? VL_NN_BAG_VALUES : 0);
     VL_FAIL_IF(n > 4u * VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %llu values", (unsigned long long)n);
     *values = (uint32_t)n;
     *nodes = (uint32_t)p->n_node;

@@ -23,8 +23,8 @@ typedef struct vl_nn_importer {
 velum_status vl_nn_value_of(vl_nn_importer *im, const char *name, uint32_t *out);
 uint32_t vl_nn_find_value(const vl_nn_importer *im, const char *name); // VL_NN_NONE if there is none
 velum_status vl_nn_load_attr(vl_nn_heap *h, const vl_nn_node *n, const Onnx__AttributeProto *p, vl_nn_attr *a);
-// A Loop, its inputs and outputs loaded: the one that PyTorch writes for nn.EmbeddingBag becomes a few nodes, appended to
-// the graph; any other is refused.
+// A Loop, its inputs and outputs loaded: the one that PyTorch writes for nn.EmbeddingBag becomes a few nodes, appended
+// to the graph; any other is refused.
 #define VL_NN_BAG_NODES 3
 #define VL_NN_BAG_VALUES 4
 velum_status vl_nn_import_bag(vl_nn_importer *im, const Onnx__NodeProto *p, const vl_nn_node *loop);

@@ -19,8 +19,9 @@ static int by_key(const void *a, const void *b) {
 velum_status vl_nn_labels_of(vl_nn_heap *h, const vl_nn_node *n, vl_nn_labels *out) {
     const vl_nn_attr *ki = vl_nn_find_attr(n, "keys_int64s"), *kf = vl_nn_find_attr(n, "keys_floats");
     const vl_nn_attr *vi = vl_nn_find_attr(n, "values_int64s"), *vf = vl_nn_find_attr(n, "values_floats");
-    VL_NN_FAIL_IF(!ki == !kf || !vi == !vf, n, VELUM_E_UNSUPPORTED,
-                  "keys and values must be int64 or float lists (keys_int64s, keys_floats, values_int64s, values_floats)");
+    VL_NN_FAIL_IF(
+        !ki == !kf || !vi == !vf, n, VELUM_E_UNSUPPORTED,
+        "keys and values must be int64 or float lists (keys_int64s, keys_floats, values_int64s, values_floats)");
     const vl_nn_attr *k = ki ? ki : kf, *v = vi ? vi : vf;
     VL_NN_FAIL_IF(k->count != v->count || k->count == 0, n, VELUM_E_FORMAT, "%u keys, %u values", k->count, v->count);
     VL_NN_FAIL_IF(k->count > VL_MAX_MAP, n, VELUM_E_LIMIT, "%u keys, the limit is %u", k->count, VL_MAX_MAP);

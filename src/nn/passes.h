@@ -15,8 +15,8 @@ typedef struct vl_nn_pass_report {
 velum_status vl_nn_passes(vl_nn_graph *g, vl_nn_pass_report *report);
 velum_status vl_nn_pass_fold(vl_nn_graph *g, uint32_t *changed);
 // x sigmoid(a x) to Swish, x (1 + erf(x / sqrt 2)) / 2 and its tanh form to Gelu, x clip(x + 3, 0, 6) / 6 to HardSwish,
-// clip(x + 3, 0, 6) / 6 to HardSigmoid, x tanh(softplus x) to Mish, Max and Min with one constant to Clip or Relu, PRelu
-// with one slope to LeakyRelu, OneHot to a lookup in a constant table. Operands must be constants already (fold).
+// clip(x + 3, 0, 6) / 6 to HardSigmoid, x tanh(softplus x) to Mish, Max and Min with one constant to Clip or Relu,
+// PRelu with one slope to LeakyRelu, OneHot to a lookup in a constant table. Operands must be constants already (fold).
 velum_status vl_nn_pass_fuse(vl_nn_graph *g, uint32_t *changed);
 // BatchNormalization behind a Conv or Gemm that nothing else reads: its weights and bias are changed.
 velum_status vl_nn_pass_fold_bn(vl_nn_graph *g, uint32_t *changed);

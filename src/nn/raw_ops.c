@@ -49,8 +49,7 @@ static velum_status labels(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_s
     vl_nn_labels l;
     VL_TRY(vl_nn_labels_of(w->h, n, &l));
     out->t.integer = l.integer_values;
-    for (size_t i = 0; i < x->t.count; i++)
-        VL_TRY(vl_nn_step_map(&w->l->prologue, x->step[i], &l, &out->step[i]));
+    for (size_t i = 0; i < x->t.count; i++) VL_TRY(vl_nn_step_map(&w->l->prologue, x->step[i], &l, &out->step[i]));
     return VELUM_OK;
 }
 
@@ -100,6 +99,7 @@ velum_status vl_nn_lower_raw(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn
     VL_NN_TAKE(w->h, out->step, in[0]->t.count);
     if (n->op == VL_NN_LabelEncoder) return labels(w, n, in[0], out);
     if (n->op == VL_NN_Equal) return equal(w, n, in[0], in[1], out);
-    VL_NN_FAIL_IF(in[0]->kind != VL_NN_STEPS, n, VELUM_E_UNSUPPORTED, "a choice between values that depend on the inputs");
+    VL_NN_FAIL_IF(in[0]->kind != VL_NN_STEPS, n, VELUM_E_UNSUPPORTED,
+                  "a choice between values that depend on the inputs");
     return where(w, n, tensor, in, out);
 }

@@ -49,7 +49,8 @@ velum_status vl_nn_pad_of(const vl_nn_node *n, const vl_nn_tensor *const *in, vl
         uint32_t axis = (uint32_t)i;
         if (axes) VL_TRY(vl_nn_axis(n, (int64_t)axes->v[i], x->rank, &axis));
         double before = given ? given->v[i] : (double)attr->ints[i];
-        double after = given ? given->v[i + listed] : (double)attr->ints[i + listed], size = x->dim[axis] + before + after;
+        double after = given ? given->v[i + listed] : (double)attr->ints[i + listed],
+               size = x->dim[axis] + before + after;
         VL_NN_FAIL_IF(!(fabs(before) <= VL_NN_MAX_ELEMENTS && fabs(after) <= VL_NN_MAX_ELEMENTS) || size < 1, n,
                       VELUM_E_FORMAT, "pads %g and %g of an extent of %u", before, after, x->dim[axis]);
         VL_NN_FAIL_IF(x->batched && axis == 0 && (before != 0 || after != 0), n, VELUM_E_UNSUPPORTED,

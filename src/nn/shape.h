@@ -26,7 +26,6 @@ typedef struct vl_nn_reduction { // input element i counts towards output elemen
     uint32_t group; // inputs an output
 } vl_nn_reduction;
 
-
 // Conv and the pools, where an element map would be as large as the work. A picture is [channels][in[0]][in[1]], one
 // axis is [channels][1][in]. Output element (c, y, x) sums over the input channels of its group and the kernel:
 //   bias[c] + sum weight[c][i][ky][kx] input(first(c) + i, y stride[0] + ky dilation[0] - pad[0], ...)

@@ -5,7 +5,7 @@
 
 const char *vl_step_text(vl_step_kind kind) {
     static const char *const text[VL_STEP_KINDS] = {
-        "input", "affine", "clip",        "truncate",   "table",          "divide", "modulo",  "map", "equal",
+        "input", "affine", "clip",        "truncate",   "table",          "divide", "modulo",  "map",  "equal",
         "log",   "exp",    "square root", "reciprocal", "absolute value", "sign",   "rounded", "tanh", "erf"};
     return kind < VL_STEP_KINDS ? text[kind] : "";
 }
