@@ -5,12 +5,13 @@
 
 // Where the elements of a picture lie: all of them are there until pruning.
 static velum_status place_elements(vl_nn_lowered *l, vl_nn_base *b) {
-    const vl_nn_picture *p = &b->arg[0]->picture;
-    if (b->arg[1] && p->gap == 0) p = &b->arg[1]->picture;
+    b->picture = b->arg[0]->picture;
+    if (b->arg[1] && b->picture.gap == 0) b->picture = b->arg[1]->picture;
+    vl_nn_picture_settle(&b->picture);
     b->extent = b->n;
-    if (!l->packed || p->gap == 0) return VELUM_OK;
-    b->extent = (uint32_t)vl_nn_picture_extent(p);
-    return vl_nn_picture_positions(l->heap, p, &b->position);
+    if (!l->packed || b->picture.gap == 0) return VELUM_OK;
+    b->extent = (uint32_t)vl_nn_picture_extent(&b->picture);
+    return vl_nn_picture_positions(l->heap, &b->picture, &b->position);
 }
 
 static velum_status add(vl_nn_lowered *l, vl_nn_base made, const char *label, uint32_t *out) {
@@ -42,16 +43,20 @@ velum_status vl_nn_add_base(vl_nn_lowered *l, vl_nn_base_kind kind, const vl_nn_
     return add(l, (vl_nn_base){.kind = kind, .arg = {a, b}}, label, out);
 }
 
+velum_status vl_nn_base_form(vl_nn_lowered *l, uint32_t base, vl_nn_form **out) {
+    VL_TRY(vl_nn_form_identity(l->heap, base, l->base[base].n, out));
+    (*out)->picture = l->base[base].picture;
+    return VELUM_OK;
+}
+
 velum_status vl_nn_add_act(vl_nn_lowered *l, const vl_nn_act *act, const vl_nn_form *a, const char *label,
                            vl_nn_form **out) {
-    uint32_t base;
+    uint32_t base = 0;
     vl_nn_act *own;
     VL_NN_TAKE(l->heap, own, 1);
     *own = *act;
     VL_TRY(add(l, (vl_nn_base){.kind = VL_NN_BASE_ACT, .arg = {a}, .act = own}, label, &base));
-    VL_TRY(vl_nn_form_identity(l->heap, base, a->n, out));
-    (*out)->picture = a->picture;
-    return VELUM_OK;
+    return vl_nn_base_form(l, base, out);
 }
 
 void vl_nn_base_at(const vl_nn_base *base, const double *other, double *x) {

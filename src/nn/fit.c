@@ -187,8 +187,9 @@ static velum_status choose_polynomial(vl_nn_lowered *l, vl_nn_base *base, const 
         options.degree = degree_most;
         status = vl_fit_function(eval_moved, &m, &options, &fit);
     }
-    VL_FAIL_IF(status != VELUM_OK, status, "model: '%s': no polynomial for %s on [%g, %g]: it has a pole there or is not defined",
-               base->label, a->name, lo, hi);
+    VL_FAIL_IF(status != VELUM_OK, status,
+               "model: '%s': no polynomial for %s on [%g, %g]: it has a pole there or is not defined", base->label,
+               a->name, lo, hi);
     double error = fit.max_error, *c = vl_nn_take(l->heap, fit.poly.degree + 1u, sizeof *c);
     vl_polynomial *poly = vl_nn_take(l->heap, 1, sizeof *poly);
     if (c && poly) {

@@ -125,9 +125,9 @@ static velum_status stack_term(vl_nn_heap *h, const vl_nn_form *const *f, uint32
 
 velum_status vl_nn_form_stack(vl_nn_heap *h, const vl_nn_form *const *f, uint32_t count, const uint32_t *source,
                               const uint32_t *row, uint32_t n, vl_nn_form **out) {
-    vl_nn_term *list;
+    vl_nn_term *list = NULL;
     vl_nn_form *d;
-    uint32_t terms;
+    uint32_t terms = 0;
     VL_TRY(merge_terms(h, f, count, &list, &terms));
     VL_TRY(make(h, n, 0, "", &d));
     d->term = list;
@@ -158,8 +158,8 @@ velum_status vl_nn_form_scale(vl_nn_heap *h, const vl_nn_form *f, const double *
 
 velum_status vl_nn_form_add(vl_nn_heap *h, const vl_nn_form *f, const vl_nn_form *g, double sign, vl_nn_form **out) {
     vl_nn_form *d;
-    vl_nn_term *list;
-    uint32_t terms;
+    vl_nn_term *list = NULL;
+    uint32_t terms = 0;
     VL_TRY(merge_terms(h, (const vl_nn_form *const[]){f, g}, 2, &list, &terms));
     VL_TRY(make(h, f->n, 0, f->label, &d));
     d->term = list;

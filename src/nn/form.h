@@ -65,6 +65,7 @@ typedef struct vl_nn_base {
     vl_nn_products *products; // SQUARE: what it is for; may be NULL
     vl_nn_act *act;           // ACT
     bool zero;                // is zero wherever it matters: whatever reads it may forget it
+    vl_nn_picture picture;
     uint32_t extent;          // of its positions
     uint32_t *position;       // by element; NULL: 0 .. n - 1, extent n. Positions of no element are never read
     double *unit;             // by element: the program holds the value divided by this; NULL: 1
@@ -137,6 +138,7 @@ void vl_nn_act_range(const vl_nn_act *a, uint32_t n, const double *x, const doub
 velum_status vl_nn_base_range(const vl_nn_lowered *l, vl_nn_base *base);
 velum_status vl_nn_add_base(vl_nn_lowered *l, vl_nn_base_kind kind, const vl_nn_form *a, const vl_nn_form *b,
                             const char *label, uint32_t *out);
+velum_status vl_nn_base_form(vl_nn_lowered *l, uint32_t base, vl_nn_form **out); // the base as a form
 // An activation of a form, as a form.
 velum_status vl_nn_add_act(vl_nn_lowered *l, const vl_nn_act *act, const vl_nn_form *a, const char *label,
                            vl_nn_form **out);

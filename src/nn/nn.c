@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nn/nn.h"
 #include "nn/lower.h"
+#include "nn/passes.h"
 #include "nn/plan.h"
 #include <math.h>
 #include <stdio.h>
@@ -110,7 +111,7 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl
     if (found == 0) VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
     vl_nn_lowered *l = best.plan == &spread.plan ? &spread.lowered : &packed.lowered;
-    VL_TRY(vl_nn_note(l, "%u nodes became %u operations on %u features", g->node_count, best.plan->op_count,
+    VL_TRY(vl_nn_note(l, "%u nodes became %u operations on %u features", g->imported, best.plan->op_count,
                       best.plan->values[0].dim));
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
@@ -131,7 +132,9 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
     vl_nn_graph g;
     VL_TRY(vl_nn_import(onnx, size, &g));
     vl_program p = {0};
-    velum_status status = compile(&g, opt, &p);
+    vl_nn_pass_report report;
+    velum_status status = vl_nn_passes(&g, &report);
+    if (status == VELUM_OK) status = compile(&g, opt, &p);
     vl_nn_graph_clear(&g);
     if (status != VELUM_OK) {
         vl_program_clear(&p);

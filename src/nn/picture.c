@@ -13,9 +13,14 @@ vl_nn_picture vl_nn_picture_after(const vl_nn_picture *p, uint32_t channels, uin
     if (stride_y != stride_x || (uint64_t)height * p->gap * stride_y > EXTENT_MOST ||
         (uint64_t)width * p->gap * stride_y > EXTENT_MOST)
         return vl_nn_picture_plain(channels, height, width);
-    if (height * d.gap > d.rows) d.rows = height * d.gap;
-    if (width * d.gap > d.cols) d.cols = width * d.gap;
-    return vl_nn_picture_extent(&d) > EXTENT_MOST ? vl_nn_picture_plain(channels, height, width) : d;
+    return d;
+}
+
+void vl_nn_picture_settle(vl_nn_picture *p) {
+    if (p->gap == 0) return;
+    if (p->height * p->gap > p->rows) p->rows = p->height * p->gap;
+    if (p->width * p->gap > p->cols) p->cols = p->width * p->gap;
+    if (vl_nn_picture_extent(p) > EXTENT_MOST) *p = vl_nn_picture_plain(p->channels, p->height, p->width);
 }
 
 uint64_t vl_nn_picture_extent(const vl_nn_picture *p) {

@@ -16,9 +16,11 @@ typedef struct vl_nn_picture {
 
 // Channels by channel, row by row: what a picture is at first.
 vl_nn_picture vl_nn_picture_plain(uint32_t channels, uint32_t height, uint32_t width);
-// The result of a convolution with these strides. Where the old blocks are too small for it, it gets its own.
+// The result of a convolution with these strides. Its blocks stay those of before; vl_nn_picture_settle widens them
+// where the picture lies in slots and does not fit (what is only padded for the next convolution never does).
 vl_nn_picture vl_nn_picture_after(const vl_nn_picture *p, uint32_t channels, uint32_t height, uint32_t width,
                                   uint32_t stride_y, uint32_t stride_x);
+void vl_nn_picture_settle(vl_nn_picture *p);
 uint64_t vl_nn_picture_extent(const vl_nn_picture *p);
 velum_status vl_nn_picture_positions(vl_nn_heap *h, const vl_nn_picture *p, uint32_t **out);
 

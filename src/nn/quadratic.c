@@ -34,9 +34,7 @@ static velum_status square_of(vl_nn_lowering *w, const vl_nn_node *n, const vl_n
     char label[VL_NN_LABEL + 1];
     vl_nn_node_label(n, label);
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_SQUARE, f, NULL, label, &base));
-    VL_TRY(vl_nn_form_identity(w->h, base, f->n, out));
-    (*out)->picture = f->picture;
-    return VELUM_OK;
+    return vl_nn_base_form(w->l, base, out);
 }
 
 static velum_status materialise(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, vl_nn_form **out) {
@@ -209,7 +207,7 @@ velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *node, const vl_
         vl_nn_form *made;
         vl_nn_node_label(node, label);
         VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_PRODUCT, f, g, label, &base));
-        VL_TRY(vl_nn_form_identity(w->h, base, n, &made));
+        VL_TRY(vl_nn_base_form(w->l, base, &made));
         *out = made;
         return VELUM_OK;
     }

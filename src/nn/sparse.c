@@ -123,20 +123,32 @@ double vl_nn_sparse_work(const vl_nn_sparse *a, const vl_nn_sparse *b) {
     return work;
 }
 
+static size_t product_count(const vl_nn_sparse *a, const vl_nn_sparse *b, gather *line) {
+    size_t total = 0;
+    for (uint32_t r = 0; r < a->rows; r++) {
+        row_begin(line);
+        for (size_t k = a->start[r]; k < a->start[r + 1]; k++)
+            for (size_t j = b->start[a->col[k]]; j < b->start[a->col[k] + 1]; j++) {
+                total += line->seen[b->col[j]] != line->number;
+                line->seen[b->col[j]] = line->number;
+            }
+    }
+    return total;
+}
+
+velum_status vl_nn_sparse_product_count(vl_nn_heap *h, const vl_nn_sparse *a, const vl_nn_sparse *b, size_t *out) {
+    gather line;
+    VL_TRY(row_init(h, b->cols, &line));
+    *out = product_count(a, b, &line);
+    return VELUM_OK;
+}
+
 velum_status vl_nn_sparse_multiply(vl_nn_heap *h, const vl_nn_sparse *a, const vl_nn_sparse *b,
                                    const vl_nn_sparse **out) {
     vl_nn_sparse *m;
     gather line;
-    size_t total = 0;
     VL_TRY(row_init(h, b->cols, &line));
-    for (uint32_t r = 0; r < a->rows; r++) { // how many entries there will be
-        row_begin(&line);
-        for (size_t k = a->start[r]; k < a->start[r + 1]; k++)
-            for (size_t j = b->start[a->col[k]]; j < b->start[a->col[k] + 1]; j++) {
-                total += line.seen[b->col[j]] != line.number;
-                line.seen[b->col[j]] = line.number;
-            }
-    }
+    size_t total = product_count(a, b, &line);
     VL_TRY(vl_nn_sparse_new(h, a->rows, b->cols, total, &m));
     for (uint32_t r = 0; r < a->rows; r++) {
         row_begin(&line);

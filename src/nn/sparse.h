@@ -22,6 +22,7 @@ velum_status vl_nn_sparse_identity(vl_nn_heap *h, uint32_t n, vl_nn_sparse **out
 velum_status vl_nn_sparse_tidy(vl_nn_heap *h, const vl_nn_sparse *s, const vl_nn_sparse **out);
 // Multiplications that a b takes.
 double vl_nn_sparse_work(const vl_nn_sparse *a, const vl_nn_sparse *b);
+velum_status vl_nn_sparse_product_count(vl_nn_heap *h, const vl_nn_sparse *a, const vl_nn_sparse *b, size_t *out);
 velum_status vl_nn_sparse_multiply(vl_nn_heap *h, const vl_nn_sparse *a, const vl_nn_sparse *b,
                                    const vl_nn_sparse **out);
 // diag(s) m; m NULL: the identity of extent n.

@@ -33,10 +33,27 @@ static void explain_inputs(const vl_manifest *m, vl_writer *w) {
         char accepts[128] = "any number";
         size_t at = 0;
         if (isfinite(in->lo) || isfinite(in->hi)) snprintf(accepts, sizeof accepts, "%.6g to %.6g", in->lo, in->hi);
+        if (in->lo == -0x1p53 && in->hi == 0x1p53) snprintf(accepts, sizeof accepts, "any integer");
         for (uint32_t k = 0; k < in->value_count && at < sizeof accepts - 24; k++)
             at += (size_t)snprintf(accepts + at, sizeof accepts - at, "%s%.6g", k ? " " : "", in->values[k]);
         say(w, "%-12s %-24s %s\n", in->name, accepts, in->description);
     }
+}
+
+// The client's steps by kind, and what they become.
+static void explain_prologue(const vl_manifest *m, vl_writer *w) {
+    uint32_t count[VL_STEP_KINDS] = {0}, steps = 0;
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < m->step_count; i++) {
+        count[m->steps[i].kind]++;
+        steps += m->steps[i].kind != VL_STEP_INPUT;
+        keys += m->steps[i].kind == VL_STEP_MAP ? m->steps[i].table_count : 0;
+    }
+    say(w, "\nclient     %u steps before encryption", steps);
+    for (uint32_t k = VL_STEP_AFFINE; k < VL_STEP_KINDS; k++)
+        if (count[k]) say(w, ", %u %s", count[k], vl_step_text((vl_step_kind)k));
+    if (keys) say(w, " (%llu keys)", (unsigned long long)keys);
+    say(w, "; %u features\n", vl_manifest_dim(m));
 }
 
 // What one operation takes, for its line.
@@ -154,6 +171,7 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     say(w, "error      declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
         count_bootstraps(p));
     explain_inputs(m, w);
+    explain_prologue(m, w);
     explain_ops(p, outline, keys, w);
     if (p->notes && p->notes[0]) say(w, "\n");
     for (const char *at = p->notes ? p->notes : ""; *at;) {

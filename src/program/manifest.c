@@ -12,7 +12,10 @@ void vl_manifest_clear(vl_manifest *m) {
         vl_free(m->inputs[i].description);
         vl_free(m->inputs[i].values);
     }
-    for (uint32_t i = 0; m->steps && i < m->step_count; i++) vl_free(m->steps[i].table);
+    for (uint32_t i = 0; m->steps && i < m->step_count; i++) {
+        vl_free(m->steps[i].table);
+        vl_free(m->steps[i].keys);
+    }
     for (uint32_t i = 0; m->outputs && i < m->output_count; i++) vl_free(m->outputs[i]);
     vl_free(m->inputs);
     vl_free(m->steps);
@@ -58,24 +61,20 @@ static const char *origin(const vl_manifest *m, uint32_t step) {
 
 static velum_status run_step(const vl_manifest *m, uint64_t row, uint32_t i, const double *raw, double *value) {
     const vl_step *s = &m->steps[i];
-    double x = s->kind == VL_STEP_INPUT ? raw[s->src] : value[s->src], y = x;
-    switch (s->kind) {
-    case VL_STEP_AFFINE: y = s->a * x + s->b; break;
-    case VL_STEP_CLIP: y = fmin(fmax(x, s->a), s->b); break;
-    case VL_STEP_TRUNC: y = trunc(x); break;
-    case VL_STEP_DIV: y = floor(x / s->a); break;
-    case VL_STEP_MOD: y = x - s->a * floor(x / s->a); break;
-    case VL_STEP_TABLE:
-        VL_FAIL_IF(!(x >= 0 && x < s->table_count) || x != floor(x), VELUM_E_VALUE,
-                   "row %llu: field '%s' gives %.9g, outside its table of %u", (unsigned long long)row, origin(m, i), x,
-                   s->table_count);
-        y = s->table[(uint32_t)x];
-        break;
-    default: break;
+    unsigned long long r = (unsigned long long)row;
+    if (s->kind == VL_STEP_INPUT) {
+        value[i] = raw[s->src];
+        return VELUM_OK;
     }
-    VL_FAIL_IF(!isfinite(y), VELUM_E_VALUE, "row %llu: field '%s' overflows", (unsigned long long)row, origin(m, i));
-    value[i] = y;
-    return VELUM_OK;
+    double x = value[s->src];
+    if (vl_step_run(s, x, &value[i])) return VELUM_OK;
+    VL_FAIL_IF(s->kind == VL_STEP_TABLE, VELUM_E_VALUE, "row %llu: field '%s' gives %.9g, outside its table of %u", r,
+               origin(m, i), x, s->table_count);
+    VL_FAIL_IF(s->kind == VL_STEP_MAP, VELUM_E_VALUE, "row %llu: field '%s' gives %.17g, not an integer within 2^53", r,
+               origin(m, i), x);
+    VL_FAIL_IF(s->kind == VL_STEP_LOG || s->kind == VL_STEP_SQRT || s->kind == VL_STEP_RECIPROCAL, VELUM_E_VALUE,
+               "row %llu: field '%s' gives %.9g, of which there is no %s", r, origin(m, i), x, vl_step_text(s->kind));
+    return VL_FAIL(VELUM_E_VALUE, "row %llu: field '%s' overflows", r, origin(m, i));
 }
 
 velum_status vl_manifest_prologue(const vl_manifest *m, uint64_t row, const double *raw, double *features) {
@@ -186,6 +185,7 @@ void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
         vl_write_f64(w, s->a);
         vl_write_f64(w, s->b);
         save_doubles(w, s->table, s->table_count);
+        for (uint32_t k = 0; s->kind == VL_STEP_MAP && k < s->table_count; k++) vl_write_f64(w, s->keys[k]);
     }
     vl_write_u32(w, m->feature_count);
     for (uint32_t i = 0; i < m->feature_count; i++) {
@@ -242,7 +242,24 @@ static velum_status load_inputs(vl_reader *r, vl_manifest *m) {
     return VELUM_OK;
 }
 
+// Of a map: what follows its values.
+static velum_status load_keys_of(vl_reader *r, uint32_t i, vl_step *s, uint64_t *total) {
+    *total += s->table_count;
+    VL_FAIL_IF(*total > VL_MAX_MAP, VELUM_E_LIMIT, "prologue step %u: more than %u keys", i, VL_MAX_MAP);
+    VL_FAIL_IF(s->table_count == 0 || !isfinite(s->a) || (s->b != 0 && s->b != 1), VELUM_E_FORMAT,
+               "prologue step %u: bad map", i);
+    VL_FAIL_IF(vl_reader_left(r) / 8 < s->table_count, VELUM_E_FORMAT, "prologue step %u: cut short", i);
+    LOAD_ARRAY(s->keys, s->table_count, "prologue keys");
+    for (uint32_t k = 0; k < s->table_count; k++) {
+        s->keys[k] = vl_read_f64(r);
+        VL_FAIL_IF(!isfinite(s->keys[k]) || (k && !(s->keys[k] > s->keys[k - 1])), VELUM_E_FORMAT,
+                   "prologue step %u: key %u is not above the one before", i, k);
+    }
+    return VELUM_OK;
+}
+
 static velum_status load_steps(vl_reader *r, vl_manifest *m) {
+    uint64_t keys = 0;
     m->step_count = vl_read_count(r, VL_MAX_STEPS, 25);
     LOAD_ARRAY(m->steps, m->step_count, "prologue");
     for (uint32_t i = 0; i < m->step_count; i++) {
@@ -259,6 +276,7 @@ static velum_status load_steps(vl_reader *r, vl_manifest *m) {
         VL_FAIL_IF((kind == VL_STEP_DIV || kind == VL_STEP_MOD) && !(s->a >= 1 && isfinite(s->a)), VELUM_E_FORMAT,
                    "prologue step %u: divisor %g", i, s->a);
         VL_TRY(load_doubles(r, "prologue table", &s->table_count, &s->table));
+        if (kind == VL_STEP_MAP) VL_TRY(load_keys_of(r, i, s, &keys));
     }
     m->feature_count = vl_read_count(r, VL_MAX_FEATURES, 8);
     LOAD_ARRAY(m->features, m->feature_count, "features");

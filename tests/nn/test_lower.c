@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forms, activations and positions in the clear.
+#include "nn/lowering.h"
+
+static void check_exact(model *m, const char *output) {
+    lowering t;
+    lowering_open(&t, m, output, true, 3);
+    double error = forms_error(&t);
+    if (!(error < 1e-9)) fail_msg("forms are off by %g", error);
+    lowering_close(&t);
+}
+
+// The plan with its approximations, calibrated on the requests themselves.
+static void check_plan(model *m, const char *output, double tolerance) {
+    lowering t;
+    vl_nn_plan p;
+    lowering_open(&t, m, output, true, 6);
+    double error = forms_error(&t);
+    if (!(error < 1e-9)) fail_msg("forms are off by %g", error);
+    if (vl_nn_plan_of(&t.l, true, t.features, t.raw.rows, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+    error = plan_error(&t, &p);
+    if (!(error < tolerance)) fail_msg("the plan is off by %g\n%s", error, t.l.notes);
+    lowering_close(&t);
+}
+
+static model *start(void) {
+    model *m = model_new(17);
+    add_input(m, "x", 6);
+    add_gemm(m, "x", 6, 5, "h", 3);
+    return m;
+}
+
+static void test_kinks(void **state) {
+    (void)state;
+    static const char *const types[] = {"Relu", "Abs", "LeakyRelu", "HardSigmoid"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        model *m = start();
+        add_node(m, types[i], "h", "a");
+        add_gemm(m, "a", 5, 2, "y", 9);
+        check_plan(m, "y", 2e-3);
+    }
+    model *m = start();
+    const float slopes[] = {0.1f, 0.5f, 0, -1, 2};
+    add_floats(m, "slope", 1, I64(5), slopes);
+    add_node(m, "PRelu", "h,slope", "a");
+    add_gemm(m, "a", 5, 2, "y", 9);
+    check_plan(m, "y", 4e-3);
+    for (size_t i = 0; i < 2; i++) {
+        m = start();
+        add_gemm(m, "x", 6, 5, "g", 5);
+        add_node(m, i ? "Min" : "Max", "h,g", "a");
+        add_gemm(m, "a", 5, 2, "y", 9);
+        check_plan(m, "y", 2e-3);
+    }
+}
+
+static void test_smooth(void **state) {
+    (void)state;
+    static const char *const types[] = {"Sigmoid", "Tanh", "Softplus", "Erf", "Exp", "Softsign"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        model *m = start();
+        add_node(m, types[i], "h", "a");
+        add_gemm(m, "a", 5, 2, "y", 9);
+        check_plan(m, "y", 3e-3);
+    }
+    const float exponents[] = {3, 5, 6, 7};
+    for (size_t i = 0; i < 4; i++) {
+        model *m = start();
+        add_floats(m, "e", 0, I64(1), &exponents[i]);
+        add_node(m, "Pow", "h,e", "a");
+        add_gemm(m, "a", 5, 2, "y", 9);
+        check_plan(m, "y", 1e-9);
+    }
+}
+
+// A Sigmoid at the end is the client's, one in the middle an approximation; both at once work.
+static void test_sigmoid_last(void **state) {
+    (void)state;
+    model *m = start();
+    add_node(m, "Sigmoid", "h", "a");
+    add_gemm(m, "a", 5, 2, "z", 9);
+    add_node(m, "Sigmoid", "z", "y");
+    lowering t;
+    lowering_open(&t, m, "y", true, 2);
+    assert_int_equal(t.l.epilogue, VL_EPILOGUE_SIGMOID);
+    assert_int_equal(t.l.base_count, 2);
+    assert_int_equal(t.l.base[1].kind, VL_NN_BASE_ACT);
+    lowering_close(&t);
+}
+
+// A Clip that no row reaches is a promise; one that rows reach is computed.
+static void test_clip(void **state) {
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        model *m = start();
+        const float bound[] = {wide ? -50.0f : -0.25f, wide ? 50.0f : 0.25f};
+        add_floats(m, "lo", 0, I64(1), &bound[0]);
+        add_floats(m, "hi", 0, I64(1), &bound[1]);
+        add_node(m, "Clip", "h,lo,hi", "a");
+        add_gemm(m, "a", 5, 2, "y", 9);
+        lowering t;
+        vl_nn_plan p;
+        uint32_t gates = 0;
+        lowering_open(&t, m, "y", true, 5);
+        if (vl_nn_plan_of(&t.l, true, t.features, t.raw.rows, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+        for (uint32_t i = 0; i < p.op_count; i++) gates += p.ops[i].kind == VL_OP_GATE;
+        assert_int_equal(gates, wide ? 0 : 2);
+        assert_true(!wide || strstr(t.l.notes, "promise"));
+        assert_true(plan_error(&t, &p) < 4e-3);
+        lowering_close(&t);
+    }
+}
+
+static void test_convolutions(void **state) {
+    (void)state;
+    static const conv list[] = {
+        {3, 4, {3, 3}, 1, 1, 1, 1}, {3, 4, {3, 3}, 2, 1, 1, 1}, {3, 5, {5, 2}, 1, 0, 1, 1}, {3, 3, {3, 3}, 1, 2, 2, 3},
+        {3, 6, {1, 1}, 2, 0, 1, 1}, {3, 6, {3, 3}, 2, 1, 1, 3}, {3, 2, {7, 7}, 3, 3, 1, 1},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        model *m = model_new(17);
+        add_picture(m, "x", 3, 9, 12);
+        add_conv(m, "x", "c", list[i], 11);
+        add_node(m, "GlobalAveragePool", "c", "p");
+        add_node(m, "Flatten", "p", "y");
+        check_exact(m, "y");
+        m = model_new(17);
+        add_picture(m, "x", 3, 9, 12);
+        add_conv(m, "x", "c", list[i], 11);
+        add_node(m, "Relu", "c", "r");
+        add_conv(m, "r", "d", (conv){list[i].out, 2, {3, 2}, 2, 1, 1, 1}, 19);
+        add_node(m, "Relu", "d", "s");
+        add_node(m, "GlobalAveragePool", "s", "p");
+        add_node(m, "Flatten", "p", "y");
+        check_plan(m, "y", 1e-2);
+    }
+}
+
+// As LeNet: convolutions with squares, averages, dense layers.
+static void test_lenet(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    add_picture(m, "x", 1, 14, 14);
+    add_conv(m, "x", "c1", (conv){1, 3, {5, 5}, 1, 2, 1, 1}, 1);
+    add_node(m, "Mul", "c1,c1", "a1");
+    Onnx__NodeProto *n = add_node(m, "AveragePool", "a1", "p1");
+    attr_ints(m, n, "kernel_shape", 2, I64(2, 2));
+    attr_ints(m, n, "strides", 2, I64(2, 2));
+    add_conv(m, "p1", "c2", (conv){3, 4, {3, 3}, 1, 0, 1, 1}, 5);
+    add_node(m, "Tanh", "c2", "a2");
+    add_node(m, "Flatten", "a2", "f");
+    add_gemm(m, "f", 4 * 5 * 5, 8, "g1", 7);
+    add_node(m, "Relu", "g1", "a3");
+    add_gemm(m, "a3", 8, 3, "y", 8);
+    check_plan(m, "y", 5e-2);
+}
+
+// A residual block with a strided shortcut, as in ResNet.
+static void add_block(model *m, const char *in, const char *out, int64_t from, int64_t to, int64_t stride,
+                      uint32_t seed) {
+    char c1[40], r1[40], c2[40], s[80], sum[40];
+    snprintf(c1, sizeof c1, "%s_c1", out);
+    snprintf(r1, sizeof r1, "%s_r1", out);
+    snprintf(c2, sizeof c2, "%s_c2", out);
+    snprintf(sum, sizeof sum, "%s_sum", out);
+    add_conv(m, in, c1, (conv){from, to, {3, 3}, stride, 1, 1, 1}, seed);
+    add_node(m, "Relu", c1, r1);
+    add_conv(m, r1, c2, (conv){to, to, {3, 3}, 1, 1, 1, 1}, seed + 3);
+    if (from != to || stride != 1) {
+        char shortcut[40];
+        snprintf(shortcut, sizeof shortcut, "%s_s", out);
+        add_conv(m, in, shortcut, (conv){from, to, {1, 1}, stride, 0, 1, 1}, seed + 5);
+        snprintf(s, sizeof s, "%s,%s", c2, shortcut);
+    } else {
+        snprintf(s, sizeof s, "%s,%s", c2, in);
+    }
+    add_node(m, "Add", s, sum);
+    add_node(m, "Relu", sum, out);
+}
+
+static void test_residual(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    add_picture(m, "x", 2, 8, 8);
+    add_conv(m, "x", "c", (conv){2, 4, {3, 3}, 1, 1, 1, 1}, 1);
+    add_node(m, "Relu", "c", "r");
+    add_block(m, "r", "b1", 4, 4, 1, 10);
+    add_block(m, "b1", "b2", 4, 8, 2, 20);
+    add_block(m, "b2", "b3", 8, 16, 2, 30);
+    add_node(m, "GlobalAveragePool", "b3", "p");
+    add_node(m, "Flatten", "p", "f");
+    add_gemm(m, "f", 16, 3, "y", 8);
+    check_plan(m, "y", 1);
+}
+
+// ResNet's layers by their numbers of diagonals: 9 taps times channel distances, whatever the strides before were.
+static void test_diagonals(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    add_picture(m, "x", 3, 32, 32);
+    add_conv(m, "x", "c", (conv){3, 16, {3, 3}, 1, 1, 1, 1}, 1);
+    add_node(m, "Relu", "c", "r");
+    add_block(m, "r", "b1", 16, 16, 1, 10);
+    add_block(m, "b1", "b2", 16, 32, 2, 20);
+    add_block(m, "b2", "b3", 32, 64, 2, 30);
+    add_node(m, "GlobalAveragePool", "b3", "p");
+    add_node(m, "Flatten", "p", "f");
+    add_gemm(m, "f", 64, 10, "y", 8);
+    lowering t;
+    vl_nn_plan p;
+    lowering_open(&t, m, "y", true, 1);
+    if (vl_nn_plan_of(&t.l, true, t.features, 1, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+    // Three by three taps g apart and channels 0 .. g-1 apart in both directions: (4 g - 1)^2 distances, times blocks.
+    static const struct {
+        uint32_t rows, cols, diagonals;
+    } want[] = {{16384, 3072, 144},  {16384, 16384, 144}, {16384, 16384, 1},  {16384, 16384, 144},
+                {8192, 16384, 256},  {8192, 16384, 64},   {8192, 8192, 392},  {4096, 8192, 648},
+                {4096, 8192, 200},   {4096, 4096, 900},   {10, 4096, 4096}};
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p.op_count; i++) {
+        const vl_nn_op *op = &p.ops[i];
+        if (op->kind != VL_OP_LINTRANS) continue;
+        assert_true(at < sizeof want / sizeof *want);
+        assert_int_equal(op->rows, want[at].rows);
+        assert_int_equal(op->cols, want[at].cols);
+        assert_int_equal(diagonals_of(op->m), want[at].diagonals);
+        at++;
+    }
+    assert_int_equal(at, sizeof want / sizeof *want);
+    lowering_close(&t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinks),        cmocka_unit_test(test_smooth),   cmocka_unit_test(test_sigmoid_last),
+        cmocka_unit_test(test_clip),         cmocka_unit_test(test_convolutions), cmocka_unit_test(test_lenet),
+        cmocka_unit_test(test_residual),     cmocka_unit_test(test_diagonals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
