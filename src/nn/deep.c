@@ -120,6 +120,13 @@ static bool fits(const vl_nn_plan *p, uint32_t slots, uint32_t lanes) {
     return true;
 }
 
+// No value overflows the primes of its level.
+static bool has_room(const vl_nn_plan *p, uint32_t scale_bits) {
+    for (uint32_t v = 0; v < p->value_count; v++)
+        if (log2(p->values[v].bound + 1) + scale_bits + 2 > 50 + (p->values[v].level - 1.0) * scale_bits) return false;
+    return true;
+}
+
 static velum_status begin(vl_nn_lowered *l, const vl_nn_plan *p, vl_nn_ring ring, uint32_t lanes, uint16_t level,
                           deep *d) {
     *d = (deep){.h = l->heap, .p = p, .ring = ring, .lanes = lanes, .slots = 1u << (ring.log_n - 1)};
@@ -159,6 +166,7 @@ static velum_status try_lanes(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn
                       .bootstrap = b,
                       .literal = lit};
     VL_TRY(pack(&d, placed, b, &c.packing));
+    if (!has_room(placed, c.scale_bits)) return VELUM_OK;
     if (c.packing.memory + b->key_bytes > goal->memory) return VELUM_OK;
     if (report.cut) VL_TRY(vl_nn_note(l, "placement: not all possibilities were looked at"));
     return vl_nn_offer(l->heap, &c, goal, best, second, found);
@@ -196,6 +204,7 @@ static velum_status try_leveled(vl_nn_lowered *l, const vl_nn_plan *p, const vl_
     const double fixed = 50.5 + 50.0 * ring.special;
     uint32_t bits = SCALE_MOST;
     while (bits >= SCALE_LEAST && fixed + (p->depth - 1.0) * bits > limit) bits--;
+    while (bits >= SCALE_LEAST && !has_room(p, bits)) bits--;
     if (bits < SCALE_LEAST || !fits(p, 1u << (ring.log_n - 1), lanes)) return VELUM_OK;
     deep d;
     VL_TRY(begin(l, p, ring, lanes, 0, &d));
