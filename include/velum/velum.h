@@ -79,6 +79,10 @@ typedef struct velum_compile_options { // zero-initialise: 0 means default
 VELUM_API velum_status velum_compile(const void *onnx, size_t size, const velum_compile_options *options,
                                      velum_buffer *program, velum_buffer *client);
 
+// The model itself in the clear, in double precision: what encrypted answers are compared with. Columns are matched by
+// name (by position where the table has no names).
+VELUM_API velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);
+
 // ---- the server's half ----
 typedef struct velum_program velum_program;
 VELUM_API velum_status velum_program_open(const void *data, size_t size, velum_program **out);
