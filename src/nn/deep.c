@@ -102,7 +102,8 @@ static velum_status pack(deep *d, const vl_nn_plan *placed, const vl_bootstrap_p
             k->seconds[i] = map_seconds(d, &map->cost, op->level);
             // What does not fit is kept as coefficients: one limb a diagonal at least.
             uint64_t kept = map->sparse ? 1 : op->level + d->ring.special;
-            k->memory += (uint64_t)map->cost.diagonals * kept * limb;
+            uint64_t in = vl_nn_period(op->cols), out = vl_nn_period(op->rows), period = (in > out ? in : out) * d->lanes;
+            k->memory += (uint64_t)map->cost.diagonals * kept * limb * period / d->slots; // diagonals repeat
         } else if (op->kind == VL_OP_BOOTSTRAP) {
             k->seconds[i] = b->seconds;
         } else {
