@@ -20,7 +20,7 @@ static const vl_kernels *const *families(void) { return vl_kernels_available(); 
 #define MAX_PRIMES 12
 // Extremes and thresholds: below 2^50, around the largest q whose NTT needs no reduction, mid sizes, near 2^30.
 static unsigned primes_for(unsigned log_n, uint64_t *out) {
-    const uint64_t one = 1, free_limit = (one << 52) / (4 * log_n + 1 > 64 ? 4 * log_n + 1 : 64);
+    const uint64_t one = 1, free_limit = (one << 52) / 64;
     const uint64_t limits[] = {(one << 50) - 1, (one << 50) - (one << 47),
                                free_limit,      free_limit + (one << 34),
                                one << 45,       one << 40,

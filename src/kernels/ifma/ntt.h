@@ -19,8 +19,9 @@ INLINE twiddle twiddle_load(const uint64_t *table, size_t t) {
     return (twiddle){load(table + 2 * t), load(table + 2 * t + 8)};
 }
 
-INLINE twiddle twiddle_permute(twiddle t, vec index) {
-    return (twiddle){_mm512_permutexvar_epi64(index, t.w), _mm512_permutexvar_epi64(index, t.shoup)};
+// A product's value plus `bias`, loose.
+INLINE vec mul_shoup_add(vec bias, vec x, twiddle t, const consts *c) {
+    return mul_lo(mul_lo(bias, x, t.w), mul_hi(zero(), x, t.shoup), c->minus_q);
 }
 
 // Exchanges lane bit 2, 1 or 0 with the bit that tells a from b. Each is its own inverse.

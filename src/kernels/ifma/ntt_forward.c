@@ -9,19 +9,20 @@
 #include "kernels/ref/ref.h"
 
 typedef struct job {
-    const uint64_t *table;
-    uint64_t bias, barrett;
+    const vl_ifma_tables *t;
+    uint64_t q, bias, barrett;
     size_t n;
     consts c;
 } job;
 
-INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool small) {
+// fresh: large q's X is below 2q already
+INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool fresh, bool small) {
     vec r = mul_shoup_loose(*y, t.w, t.shoup, c);
     if (small) {
         *y = vsub(*x, r);
         *x = vadd(*x, r);
     } else {
-        vec a = subtract_once(*x, c->q2);
+        vec a = fresh ? *x : subtract_once(*x, c->q2);
         r = vand(r, c->mask);
         *x = vadd(a, r);
         *y = vadd(vsub(a, r), c->q2);
@@ -36,7 +37,7 @@ INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups
     const vec bias = splat(j->bias);
     twiddle t[8];
     for (unsigned s = 0; s < log_radix; s++)
-        for (unsigned k = 0; k < 1u << s; k++) t[(1u << s) + k] = twiddle_splat(j->table, ((groups + i) << s) + k);
+        for (unsigned k = 0; k < 1u << s; k++) t[(1u << s) + k] = twiddle_splat(j->t->w, ((groups + i) << s) + k);
     for (size_t at = 0; at < stride; at += LANES) {
         vec v[8];
 #pragma GCC unroll 8
@@ -50,7 +51,7 @@ INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups
 #pragma GCC unroll 8
             for (unsigned k = 0; k < radix / 2; k++) {
                 unsigned g = k / half, x = g * 2 * half + k % half;
-                butterfly(&v[x], &v[x + half], t[(1u << s) + g], &c, small);
+                butterfly(&v[x], &v[x + half], t[(1u << s) + g], &c, false, small);
             }
         }
 #pragma GCC unroll 8
@@ -64,18 +65,23 @@ INLINE vec finish(vec x, const job *j, bool small) {
     return subtract_once(vand(mul_lo(x, quotient, j->c.minus_q), j->c.mask), j->c.q);
 }
 
-// The last six stages of `blocks` blocks of 64 from block b on, stage by stage side by side: their chains are
-// independent, and the processor sees only so far ahead.
-INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t b, unsigned blocks, bool first,
+// The twist of unit `unit` and the last six stages of `blocks` blocks of 64 from its block `place` on, stage by stage
+// side by side: their chains are independent, and the processor sees only so far ahead.
+INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t unit, unsigned place, unsigned blocks,
                    bool small) {
-    const uint64_t *table = j->table;
-    const size_t n = j->n;
+    const uint64_t *twist = j->t->twist + 128 * unit;
+    const vl_ifma_stages *stages = j->t->forward + place;
     const consts c = j->c;
+    const vec bias = small ? splat(12 * j->q) : zero();
     vec v[16];
-#pragma GCC unroll 16
-    for (unsigned k = 0; k < 8 * blocks; k++) {
-        v[k] = load(src + 8 * k);
-        if (first && small && k < 4) v[k] = vadd(v[k], splat(j->bias));
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < 8; k++) {
+        const twiddle t = twiddle_load(twist, 8 * k);
+#pragma GCC unroll 2
+        for (unsigned u = 0; u < blocks; u++) {
+            vec r = mul_shoup_add(k < 4 ? bias : zero(), load(src + 64 * u + 8 * k), t, &c);
+            v[8 * u + k] = k < 4 && !small ? vand(r, c.mask) : r;
+        }
     }
 #pragma GCC unroll 3
     for (unsigned s = 0; s < 3; s++) {
@@ -83,30 +89,19 @@ INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t b, u
 #pragma GCC unroll 8
         for (unsigned k = 0; k < 4 * blocks; k++) {
             unsigned g = k / half, x = g * 2 * half + k % half;
-            butterfly(&v[x], &v[x + half], twiddle_splat(table, ((n / 64 + b) << s) + g), &c, small);
+            const twiddle t = twiddle_splat(stages[k / 4].splat, (1u << s) + g % (1u << s));
+            butterfly(&v[x], &v[x + half], t, &c, s == 0, small);
         }
     }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const long long g = 2 * (h % 4);
-        const vec index = _mm512_setr_epi64(g, g, g, g, g + 1, g + 1, g + 1, g + 1);
-        exchange2(&v[2 * h], &v[2 * h + 1]);
-        const twiddle t = twiddle_permute(twiddle_load(table, n / 8 + 8 * (b + h / 4)), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, &c, small);
+#define STAGE(exchange, s)                                                                                             \
+    _Pragma("GCC unroll 8") for (unsigned h = 0; h < 4 * blocks; h++) {                                                \
+        exchange(&v[2 * h], &v[2 * h + 1]);                                                                            \
+        butterfly(&v[2 * h], &v[2 * h + 1], twiddle_load(stages[h / 4].lanes[s][h % 4], 0), &c, false, small);         \
     }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const long long g = 4 * (h & 1);
-        const vec index = _mm512_setr_epi64(g, g, g + 1, g + 1, g + 2, g + 2, g + 3, g + 3);
-        exchange1(&v[2 * h], &v[2 * h + 1]);
-        const twiddle t = twiddle_permute(twiddle_load(table, n / 4 + 16 * b + 8 * (h / 2)), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, &c, small);
-    }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        exchange0(&v[2 * h], &v[2 * h + 1]);
-        butterfly(&v[2 * h], &v[2 * h + 1], twiddle_load(table, n / 2 + 32 * b + 8 * h), &c, small);
-    }
+    STAGE(exchange2, 0)
+    STAGE(exchange1, 1)
+    STAGE(exchange0, 2)
+#undef STAGE
 #pragma GCC unroll 16
     for (unsigned k = 0; k < 8 * blocks; k++) store(dst + 8 * k, finish(v[k], j, small));
 }
@@ -116,12 +111,12 @@ INLINE void block(const job *j, uint64_t *dst, size_t groups, size_t i, bool sma
     size_t size = j->n / groups;
     if (size == 512) {
         pass(j, dst, dst, groups, i, 64, 3, false, small);
-        for (size_t k = 0; k < 8; k += 2) last64(j, dst + 64 * k, dst + 64 * k, 8 * i + k, 2, false, small);
+        for (unsigned k = 0; k < 8; k += 2) last64(j, dst + 64 * k, dst + 64 * k, i, k, 2, small);
     } else if (size == 256) {
         pass(j, dst, dst, groups, i, 64, 2, false, small);
-        for (size_t k = 0; k < 4; k += 2) last64(j, dst + 64 * k, dst + 64 * k, 4 * i + k, 2, false, small);
+        for (unsigned k = 0; k < 4; k += 2) last64(j, dst + 64 * k, dst + 64 * k, i, k, 2, small);
     } else {
-        last64(j, dst, dst, i, 1, false, small);
+        last64(j, dst, dst, i, 0, 1, small);
     }
 }
 
@@ -148,7 +143,7 @@ INLINE void forward(const job *j, uint64_t *dst, const uint64_t *src, unsigned l
     const size_t n = j->n;
     unsigned before = log_n - 6, first = before == 1 ? 1 : before % 3 == 0 ? 3 : 2;
     if (before == 0) {
-        last64(j, dst, src, 0, 1, true, small);
+        last64(j, dst, src, 0, 0, 1, small);
         return;
     }
     if (first == 1) pass(j, dst, src, 1, 0, n / 2, 1, true, small);
@@ -169,7 +164,7 @@ void vl_ifma_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src
         return;
     }
     const vl_ifma_tables *t = m->tables;
-    const job j = {t->w, 2 * m->q * m->log_n, m->barrett52, (size_t)1 << m->log_n, consts_of(m)};
+    const job j = {t, m->q, 2 * m->q * (m->log_n - 6), m->barrett52, (size_t)1 << m->log_n, consts_of(m)};
     if (t->small)
         forward(&j, dst, src, m->log_n, true);
     else
