@@ -22,12 +22,13 @@ typedef struct vl_ifma_stages {
 } vl_ifma_stages;
 
 // A unit is what the last pass and the six stages after it work on: 64 words (log_n 6 to 9), 256 (10 and 13) or 512.
-// Unit b differs from the others by a twist only: psi^(1 + 2 bitrev(b)) to the power l, for word l of each 64.
+// In those six stages the twiddles of unit b are those of a unit that is the same for all b, after word l of each 64
+// has been multiplied by rho^l, rho = psi^(1 + 2 bitrev(b)): the unit's twist. Proof: docs/design/kernels.md.
 typedef struct vl_ifma_tables {
-    uint64_t *w;                      // psi^bitrev(t) for all stages but the last six, t < n / 64
-    uint64_t *twist;                  // 64 for each unit
-    vl_ifma_stages *forward, *inverse; // one for each 64 words of a unit
-    bool small;                       // q is small enough for the NTT without reductions: floor(2^52 / q) >= 64
+    uint64_t *w;                       // psi^bitrev(t), t < n / 64: all stages but the last six
+    uint64_t *twist;                   // for each unit rho^c, c < 8, then rho^(8a), a < 8
+    vl_ifma_stages *forward, *inverse; // for each 64 words of a unit
+    bool small;                        // the NTT needs no reductions: floor(2^52 / q) >= 64
 } vl_ifma_tables;
 
 // Below log_n = 6 the reference's NTT and tables serve.

@@ -2,20 +2,21 @@
 // Forward NTT: passes of three or two stages, depth first so that a block stays in the nearest cache, down to blocks of
 // 64, whose last six stages run in registers.
 //
-// Two variants, chosen by the modulus. Large q: Harvey's butterfly, values in [0, 4q). Small q: no reduction at all;
-// the first stage adds 2q log_n to its X, each stage moves a value by less than 2q either way, so that values stay
-// in (0, (4 log_n + 1) q); all words are loose.
+// Two variants, chosen by the modulus. Large q: Harvey's butterfly, values in [0, 4q). Small q: no reduction at all; a
+// stage moves a value by less than 2q either way, so that a bias of 2q times the stages to come, added to the first
+// one's X, keeps values positive; all words are loose. Twice: before the first stage, and by the twist before the last
+// six.
 #include "kernels/ifma/ntt.h"
 #include "kernels/ref/ref.h"
 
 typedef struct job {
     const vl_ifma_tables *t;
-    uint64_t q, bias, barrett;
     size_t n;
-    consts c;
+    vec bias, bias64; // of the first stage, of the last six
+    wide_consts k;
 } job;
 
-// fresh: large q's X is below 2q already
+// fresh: a large q's X is below 2q already.
 INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool fresh, bool small) {
     vec r = mul_shoup_loose(*y, t.w, t.shoup, c);
     if (small) {
@@ -33,8 +34,7 @@ INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool fresh, bo
 INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups, size_t i, size_t stride,
                  unsigned log_radix, bool first, bool small) {
     const unsigned radix = 1u << log_radix;
-    const consts c = j->c;
-    const vec bias = splat(j->bias);
+    const consts c = j->k.c;
     twiddle t[8];
     for (unsigned s = 0; s < log_radix; s++)
         for (unsigned k = 0; k < 1u << s; k++) t[(1u << s) + k] = twiddle_splat(j->t->w, ((groups + i) << s) + k);
@@ -43,7 +43,7 @@ INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups
 #pragma GCC unroll 8
         for (unsigned k = 0; k < radix; k++) {
             v[k] = load(src + at + k * stride);
-            if (first && small && k < radix / 2) v[k] = vadd(v[k], bias);
+            if (first && small && k < radix / 2) v[k] = vadd(v[k], j->bias);
         }
 #pragma GCC unroll 3
         for (unsigned s = 0; s < log_radix; s++) {
@@ -60,26 +60,22 @@ INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups
 }
 
 INLINE vec finish(vec x, const job *j, bool small) {
-    if (!small) return subtract_once(subtract_once(x, j->c.q2), j->c.q);
-    vec quotient = mul_hi(zero(), x, splat(j->barrett));
-    return subtract_once(vand(mul_lo(x, quotient, j->c.minus_q), j->c.mask), j->c.q);
+    return small ? reduce_word(x, &j->k) : subtract_once(subtract_once(x, j->k.c.q2), j->k.c.q);
 }
 
-// The twist of unit `unit` and the last six stages of `blocks` blocks of 64 from its block `place` on, stage by stage
-// side by side: their chains are independent, and the processor sees only so far ahead.
-INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t unit, unsigned place, unsigned blocks,
-                   bool small) {
-    const uint64_t *twist = j->t->twist + 128 * unit;
+// A unit's twist and the last six stages, on `blocks` of its blocks of 64 from number `place` on; stage by stage side
+// by side: their chains are independent, and the processor sees only so far ahead.
+INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, const twiddle *twist, unsigned place,
+                   unsigned blocks, bool small) {
     const vl_ifma_stages *stages = j->t->forward + place;
-    const consts c = j->c;
-    const vec bias = small ? splat(12 * j->q) : zero();
+    const consts c = j->k.c;
+    const vec bias = small ? j->bias64 : zero();
     vec v[16];
 #pragma GCC unroll 8
     for (unsigned k = 0; k < 8; k++) {
-        const twiddle t = twiddle_load(twist, 8 * k);
 #pragma GCC unroll 2
         for (unsigned u = 0; u < blocks; u++) {
-            vec r = mul_shoup_add(k < 4 ? bias : zero(), load(src + 64 * u + 8 * k), t, &c);
+            vec r = mul_shoup_add(k < 4 ? bias : zero(), load(src + 64 * u + 8 * k), twist[k], &c);
             v[8 * u + k] = k < 4 && !small ? vand(r, c.mask) : r;
         }
     }
@@ -106,28 +102,31 @@ INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t unit
     for (unsigned k = 0; k < 8 * blocks; k++) store(dst + 8 * k, finish(v[k], j, small));
 }
 
-// Group i of `groups`, i.e. the block of n / groups words at dst; all that is left to do there.
-INLINE void block(const job *j, uint64_t *dst, size_t groups, size_t i, bool small) {
-    size_t size = j->n / groups;
-    if (size == 512) {
-        pass(j, dst, dst, groups, i, 64, 3, false, small);
-        for (unsigned k = 0; k < 8; k += 2) last64(j, dst + 64 * k, dst + 64 * k, i, k, 2, small);
-    } else if (size == 256) {
-        pass(j, dst, dst, groups, i, 64, 2, false, small);
-        for (unsigned k = 0; k < 4; k += 2) last64(j, dst + 64 * k, dst + 64 * k, i, k, 2, small);
-    } else {
-        last64(j, dst, dst, i, 0, 1, small);
+// Unit i of `units`: what is left once blocks are as small as that.
+INLINE void unit(const job *j, uint64_t *dst, const uint64_t *src, size_t units, size_t i, unsigned log_unit,
+                 bool small) {
+    twiddle twist[8];
+    twist_make(twist, j->t->twist, i, &j->k);
+    if (log_unit == 0) {
+        last64(j, dst, src, twist, 0, 1, small);
+        return;
     }
+    pass(j, dst, src, units, i, 64, log_unit, false, small);
+    for (unsigned k = 0; k < 1u << log_unit; k += 2)
+        last64(j, dst + (size_t)64 * k, dst + (size_t)64 * k, twist, k, 2, small);
 }
 
+// Group i of `groups`, i.e. the block of n / groups words at dst; all that is left to do there.
 #define DEFINE_REST(suffix, small)                                                                                     \
     static void rest##suffix(const job *j, uint64_t *dst, size_t groups, size_t i) {                                   \
         size_t size = j->n / groups;                                                                                   \
-        if (size <= 512) {                                                                                             \
-            block(j, dst, groups, i, small);                                                                           \
-            return;                                                                                                    \
-        }                                                                                                              \
-        if (size == 16384) {                                                                                           \
+        if (size == 64) {                                                                                              \
+            unit(j, dst, dst, groups, i, 0, small);                                                                    \
+        } else if (size == 256) {                                                                                      \
+            unit(j, dst, dst, groups, i, 2, small);                                                                    \
+        } else if (size == 512) {                                                                                      \
+            unit(j, dst, dst, groups, i, 3, small);                                                                    \
+        } else if (size == 16384) {                                                                                    \
             pass(j, dst, dst, groups, i, size / 4, 2, false, small);                                                   \
             for (size_t k = 0; k < 4; k++) rest##suffix(j, dst + k * (size / 4), 4 * groups, 4 * i + k);               \
         } else {                                                                                                       \
@@ -143,7 +142,7 @@ INLINE void forward(const job *j, uint64_t *dst, const uint64_t *src, unsigned l
     const size_t n = j->n;
     unsigned before = log_n - 6, first = before == 1 ? 1 : before % 3 == 0 ? 3 : 2;
     if (before == 0) {
-        last64(j, dst, src, 0, 0, 1, small);
+        unit(j, dst, src, 1, 0, 0, small);
         return;
     }
     if (first == 1) pass(j, dst, src, 1, 0, n / 2, 1, true, small);
@@ -164,7 +163,8 @@ void vl_ifma_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src
         return;
     }
     const vl_ifma_tables *t = m->tables;
-    const job j = {t, m->q, 2 * m->q * (m->log_n - 6), m->barrett52, (size_t)1 << m->log_n, consts_of(m)};
+    const unsigned before = m->log_n - 6;
+    const job j = {t, (size_t)1 << m->log_n, splat(2 * m->q * before), splat(2 * m->q * 6), wide_consts_of(m)};
     if (t->small)
         forward(&j, dst, src, m->log_n, true);
     else

@@ -69,11 +69,10 @@ INLINE void pass(const job *j, uint64_t *dst, size_t groups, size_t i, size_t st
     }
 }
 
-// The first six stages of `blocks` blocks of 64 from block `place` of a unit on, side by side as in the forward NTT, and
-// the unit's twist: the mirrored unit's.
-INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, size_t mirror, unsigned place, unsigned blocks,
-                    bool small) {
-    const uint64_t *twist = j->t->twist + 128 * mirror;
+// The first six stages, on `blocks` of a unit's blocks of 64 from number `place` on, side by side as in the forward
+// NTT; then the twist.
+INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, const twiddle *twist, unsigned place,
+                    unsigned blocks, bool small) {
     const vl_ifma_stages *stages = j->t->inverse + place;
     const consts c = j->k.c;
     vec v[16];
@@ -103,13 +102,26 @@ INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, size_t mir
 #undef BOUND
 #pragma GCC unroll 8
     for (unsigned k = 0; k < 8; k++) {
-        const twiddle t = twiddle_load(twist, 8 * k);
 #pragma GCC unroll 2
         for (unsigned u = 0; u < blocks; u++) {
-            vec r = mul_shoup_loose(v[8 * u + k], t.w, t.shoup, &c);
+            vec r = mul_shoup_loose(v[8 * u + k], twist[k].w, twist[k].shoup, &c);
             store(dst + 64 * u + 8 * k, small ? r : vand(r, c.mask));
         }
     }
+}
+
+// Unit i of `units`, with its mirror image's twist.
+INLINE void unit(const job *j, uint64_t *dst, const uint64_t *src, size_t units, size_t i, unsigned log_unit,
+                 bool small) {
+    twiddle twist[8];
+    twist_make(twist, j->t->twist, units - 1 - i, &j->k);
+    if (log_unit == 0) {
+        first64(j, dst, src, twist, 0, 1, small);
+        return;
+    }
+    for (unsigned k = 0; k < 1u << log_unit; k += 2)
+        first64(j, dst + (size_t)64 * k, src + (size_t)64 * k, twist, k, 2, small);
+    pass(j, dst, units, i, 64, log_unit, false, small);
 }
 
 // All stages inside group i of `groups`, i.e. in the block of n / groups words at dst; the first reads src.
@@ -117,15 +129,11 @@ INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, size_t mir
     static void inside##suffix(const job *j, uint64_t *dst, const uint64_t *src, size_t groups, size_t i) {            \
         size_t size = j->n / groups;                                                                                   \
         if (size == 64) {                                                                                              \
-            first64(j, dst, src, groups - 1 - i, 0, 1, small);                                                                         \
-        } else if (size == 512) {                                                                                      \
-            for (unsigned k = 0; k < 8; k += 2)                                                                        \
-                first64(j, dst + 64 * k, src + 64 * k, groups - 1 - i, k, 2, small);                                   \
-            pass(j, dst, groups, i, 64, 3, false, small);                                                              \
+            unit(j, dst, src, groups, i, 0, small);                                                                    \
         } else if (size == 256) {                                                                                      \
-            for (unsigned k = 0; k < 4; k += 2)                                                                        \
-                first64(j, dst + 64 * k, src + 64 * k, groups - 1 - i, k, 2, small);                                   \
-            pass(j, dst, groups, i, 64, 2, false, small);                                                              \
+            unit(j, dst, src, groups, i, 2, small);                                                                    \
+        } else if (size == 512) {                                                                                      \
+            unit(j, dst, src, groups, i, 3, small);                                                                    \
         } else if (size == 16384) {                                                                                    \
             size /= 4;                                                                                                 \
             for (size_t k = 0; k < 4; k++) inside##suffix(j, dst + k * size, src + k * size, 4 * groups, 4 * i + k);   \
@@ -168,8 +176,7 @@ void vl_ifma_ntt_inverse(const vl_modulus *m, uint64_t *dst, const uint64_t *src
     }
     const vl_ifma_tables *t = m->tables;
     const uint64_t scale = vl_arith_mul(scalar, m->n_inv, m->q), last = vl_arith_mul(scale, t->w[1], m->q);
-    const job j = {
-        t, (size_t)1 << m->log_n, m->q, wide_consts_of(m), twiddle_of(scale, m->q), twiddle_of(last, m->q)};
+    const job j = {t, (size_t)1 << m->log_n, m->q, wide_consts_of(m), twiddle_of(scale, m->q), twiddle_of(last, m->q)};
     if (t->small)
         inverse(&j, dst, src, m->log_n, true);
     else
