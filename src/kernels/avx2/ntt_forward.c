@@ -2,9 +2,10 @@
 // Forward NTT: radix-4 passes, depth first, down to blocks of 16, whose last four stages run in registers. Between the
 // first load and the last store the words of dst hold doubles.
 //
-// A stage adds at most (1/2 + |y| / 2^54) q to a value. From q, or from q/2 after a reduction, four stages lead to less
-// than 3.5 q < 2^52; so the X inputs of a pass are reduced (its Y inputs are multiplied anyway) before a fifth would
-// follow. Below 2^48 no reduction is needed: 17 stages add at most 17 (1/2 + 1/4) q, and 13.75 q < 2^52.
+// A stage adds at most (1/2 + |y| / 2^54) q to a value, each of the last two (1/2 + |y| / 2^53) q. From q, or from q/2
+// after a reduction, four stages lead to less than 3.5 q < 2^52; so the X inputs of a pass are reduced (its Y inputs
+// are multiplied anyway) before a fifth would follow. Below 2^48 no reduction is needed: 15 stages add at most 15 times
+// (1/2 + 1/4) q, the last two 2q, and 14.25 q < 2^52.
 #include "kernels/avx2/ntt.h"
 
 typedef struct job {
