@@ -14,8 +14,8 @@
 // costs nothing.) Positions are cyclic and R is a multiple of D. A column's table t need not be m; s = (m - t) mod L is
 // its shift. All that a slot o of the result needs of columns with shift s then lies at o + d L + s, d in [0, D / K):
 //   z[o] = sum over i, s, d of A_isd[o] x_i[o + d L + s],   y = sum over f of z rotated by f L D,
-// D / K diagonals for each shift that a ciphertext uses, and log2(slots / (L D)) folds. Each table has a few more
-// columns than others only if it is large; the planner deals columns out so that ciphertexts use few shifts.
+// D / K diagonals for each shift that a ciphertext uses, and log2(slots / (L D)) folds. Only large tables have more
+// than one column; the planner deals columns out so that ciphertexts use few shifts (docs/design/lookup.md).
 //
 // Diagonals are split as (d B + b) L + s into babies and giants (bsgs.h); the shifts go with either. Products at
 // `level`, one rescale, then the folds at level - 1.
