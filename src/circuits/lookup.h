@@ -29,7 +29,7 @@
 #define VL_LOOKUP_MAX_HOT 32      // inputs of one table that are 1
 #define VL_LOOKUP_NONE UINT32_MAX // a slot without an input
 #define VL_LOOKUP_MAX_KEYS 4096   // rotations
-#define VL_LOOKUP_MAX_LANES 1024  // tables
+#define VL_LOOKUP_MAX_LANES 256   // tables
 #define VL_LOOKUP_MAX_WIDTH 1048576
 
 // ---- digits ----
