@@ -45,11 +45,23 @@ static int load_server(const cli_args *args, velum_program **p, cli_file *keys, 
     return status == VELUM_OK ? CLI_OK : cli_fail_status(status, args->value[CLI_EVAL]);
 }
 
+static void show(void *arg, const velum_progress *p) {
+    (void)arg;
+    char what[128];
+    if (p->left >= 1)
+        snprintf(what, sizeof what, "computing on encrypted data: %llu of %llu, %.40s, about %.0f s left",
+                 (unsigned long long)p->done, (unsigned long long)p->count, p->stage, p->left);
+    else
+        snprintf(what, sizeof what, "computing on encrypted data");
+    cli_progress_say(what);
+}
+
 static int answer(const cli_args *args, velum_server *server, timing *t) {
     cli_file query;
     velum_buffer out = {0};
     int code = cli_file_read(args->value[CLI_INPUT], CLI_MAX_MESSAGE, &query);
     if (code != CLI_OK) return code;
+    velum_server_on_progress(server, show, NULL);
     cli_progress_start("computing on encrypted data");
     velum_status status = velum_server_infer(server, query.data, query.size, &out, &t->report);
     cli_progress_stop();

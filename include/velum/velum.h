@@ -105,6 +105,14 @@ VELUM_API velum_status velum_server_new(const velum_program *p, const void *eval
 VELUM_API velum_status velum_server_new_borrowing(const velum_program *p, const void *eval_keys, size_t size,
                                                   unsigned threads, velum_server **out);
 VELUM_API void velum_server_free(velum_server *s);
+// What a server tells while it answers a query: before its first operation and after each, from the thread that called.
+typedef struct velum_progress {
+    const char *stage;    // the operation that comes next; "" after the last
+    uint64_t done, count; // operations, of all groups of requests
+    double seconds, left; // so far, and an estimate of what is left
+} velum_progress;
+typedef void (*velum_progress_fn)(void *arg, const velum_progress *progress);
+VELUM_API void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg); // fn NULL: nobody
 VELUM_API velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                           velum_report *report);
 

@@ -29,8 +29,8 @@ velum_status vl_matrix_check(const vl_matrix *m, const char *what) {
         for (uint64_t i = m->start[r]; i < m->start[r + 1]; i++) {
             VL_FAIL_IF(m->col[i] >= m->cols || (i > m->start[r] && m->col[i] <= m->col[i - 1]), VELUM_E_FORMAT,
                        "%s: row %u, column %u of %u", what, r, m->col[i], m->cols);
-            VL_FAIL_IF(!(fabs(m->val[i]) <= MAX_VALUE), VELUM_E_FORMAT, "%s: row %u, column %u is %g", what, r, m->col[i],
-                       m->val[i]);
+            VL_FAIL_IF(!(fabs(m->val[i]) <= MAX_VALUE), VELUM_E_FORMAT, "%s: row %u, column %u is %g", what, r,
+                       m->col[i], m->val[i]);
         }
     return VELUM_OK;
 }

@@ -21,7 +21,7 @@
 void vl_matrix_clear(vl_matrix *m);
 // VELUM_E_FORMAT unless start and col ascend, columns are in range, and every value is finite and at most 2^40.
 velum_status vl_matrix_check(const vl_matrix *m, const char *what); // what: for messages
-velum_status vl_matrix_save(const vl_matrix *m, vl_writer *w); // VELUM_E_NOMEM only
+velum_status vl_matrix_save(const vl_matrix *m, vl_writer *w);      // VELUM_E_NOMEM only
 // Checked as above, before anything of the matrix's size is allocated. *budget: entries that may still be made; those
 // of this matrix are taken off.
 velum_status vl_matrix_load(vl_reader *r, const char *what, uint64_t *budget, vl_matrix *out);

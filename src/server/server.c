@@ -13,6 +13,8 @@ struct velum_server {
     vl_eval_keys keys;
     vl_bootstrap_keys own; // where the program bootstraps
     vl_runtime *runtime;
+    velum_progress_fn progress; // may be NULL
+    void *progress_arg;
 };
 
 // Every key that the program lists must be there, at its level.
@@ -86,10 +88,37 @@ void velum_server_free(velum_server *s) {
     vl_free(s);
 }
 
+void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg) {
+    s->progress = fn;
+    s->progress_arg = arg;
+}
+
+// One group of a query's.
+typedef struct group_run {
+    velum_server *s;
+    uint32_t index, count;
+    double begin; // of the query
+} group_run;
+
+static void tell(void *arg, uint32_t done, uint32_t count, double seconds, double left) {
+    const group_run *g = arg;
+    const vl_program *p = &g->s->program->program;
+    uint32_t after = g->count - g->index - 1; // groups
+    const velum_progress now = {.stage = done < count ? p->ops[done].name
+                                         : after      ? p->ops[0].name
+                                                      : "",
+                                .done = (uint64_t)g->index * count + done,
+                                .count = (uint64_t)g->count * count,
+                                .seconds = vl_now() - g->begin,
+                                .left = left + after * (seconds + left)};
+    g->s->progress(g->s->progress_arg, &now);
+}
+
 // The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched:
 // memory stays that of one group.
-static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
+static velum_status run_group(group_run *g, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
                               vl_writer *w) {
+    velum_server *s = g->s;
     const velum_program *p = s->program;
     const vl_manifest *m = &p->program.manifest;
     double start = vl_now();
@@ -99,7 +128,8 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
     }
     seconds[p->program.op_count] += vl_now() - start;
     const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, NULL));
+    const vl_progress progress = {tell, g};
+    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, s->progress ? &progress : NULL));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;
@@ -114,8 +144,10 @@ static velum_status run_groups(velum_server *s, vl_reader *r, uint32_t groups, d
     const vl_manifest *m = &s->program->program.manifest;
     vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
     velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
+    group_run run = {.s = s, .count = groups, .begin = vl_now()};
     for (uint32_t g = 0; g < groups && status == VELUM_OK; g++) {
-        status = run_group(s, r, in, out, seconds, w);
+        run.index = g;
+        status = run_group(&run, r, in, out, seconds, w);
         free_all(in, m->in.cts);
         free_all(out, m->out.cts);
     }

@@ -34,8 +34,8 @@ static void set_lanes(vl_program *p, uint32_t lanes, uint32_t valid) {
 
 // X(what is broken, how, words of the message)
 #define BREAKS(X)                                                                                                      \
-    X(bootstrap_bound, raise_bound(p), "second/Relu: refresh': values up to")                              \
-    X(bootstrap_scale, raise_scale(p, 1.001), "second/Relu: refresh': values up to")                       \
+    X(bootstrap_bound, raise_bound(p), "second/Relu: refresh': values up to")                                          \
+    X(bootstrap_scale, raise_scale(p, 1.001), "second/Relu: refresh': values up to")                                   \
     X(bootstrap_low, op_of(p, VL_OP_BOOTSTRAP)->level--, "a bootstrap takes")                                          \
     X(bootstrap_result, to(p, op_of(p, VL_OP_BOOTSTRAP))->level--, "refresh' at level")                                \
     X(bootstrap_not_periodic, from(p, op_of(p, VL_OP_BOOTSTRAP))->layout.valid = 16, "periodic all around")            \
@@ -55,10 +55,10 @@ static void set_lanes(vl_program *p, uint32_t lanes, uint32_t valid) {
     X(set_weight, p->manifest.bootstrap.weight = 0, "weight 0")                                                        \
     X(matrix_order, op_of(p, VL_OP_DIAGONALS)->matrix.col[1] = 0, "row 0, column 0")                                   \
     X(matrix_column, op_of(p, VL_OP_DIAGONALS)->matrix.col[2] = 5, "row 0, column 5 of 5")                             \
-    X(matrix_start, op_of(p, VL_OP_DIAGONALS)->matrix.start[1] = 9, "first/Conv: row 0 from entry 0 to 9")                                 \
+    X(matrix_start, op_of(p, VL_OP_DIAGONALS)->matrix.start[1] = 9, "first/Conv: row 0 from entry 0 to 9")             \
     X(matrix_value, op_of(p, VL_OP_DIAGONALS)->matrix.val[1] = NAN, "is nan")                                          \
     X(matrix_infinite, op_of(p, VL_OP_DIAGONALS)->matrix.val[1] = INFINITY, "is inf")                                  \
-    X(matrix_rows, op_of(p, VL_OP_DIAGONALS)->matrix.rows = 0, "first/Conv: a matrix of 0 x 5")                                        \
+    X(matrix_rows, op_of(p, VL_OP_DIAGONALS)->matrix.rows = 0, "first/Conv: a matrix of 0 x 5")                        \
     X(matrix_too_wide, (op_of(p, VL_OP_DIAGONALS)->matrix.cols = 9), "between periods 8 and 8")                        \
     X(diagonals_split, op_of(p, VL_OP_DIAGONALS)->step = 0, "0 babies")                                                \
     X(diagonals_start, op_of(p, VL_OP_DIAGONALS)->start = 1, "babies 1")                                               \

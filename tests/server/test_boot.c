@@ -57,6 +57,30 @@ static void from_keys_to_answers(void **state) {
     }
 }
 
+static void count_calls(void *arg, const velum_progress *p) {
+    uint64_t *calls = arg;
+    assert_true(p->done <= p->count && p->left >= 0 && p->seconds >= 0);
+    assert_int_equal(p->count, 2 * 9);
+    assert_true((p->done == p->count) == (p->stage[0] == 0));
+    *calls += 1;
+}
+
+// Two groups of nine operations, each told before and after.
+static void progress_is_told(void **state) {
+    (void)state;
+    session s;
+    uint64_t calls = 0;
+    open_session(&s, &(boot_options){0});
+    assert_int_equal(velum_server_new(s.program, s.keys.data, s.keys.size, 1, &s.server), VELUM_OK);
+    velum_server_on_progress(s.server, count_calls, &calls);
+    check_answers(&s, 2);
+    assert_int_equal(calls, 2 * 10);
+    velum_server_on_progress(s.server, NULL, NULL);
+    check_answers(&s, 1);
+    assert_int_equal(calls, 2 * 10);
+    session_clear(&s);
+}
+
 // Keys of a program that bootstraps, without what a bootstrap needs, or with a part of it.
 static void keys_must_be_whole(void **state) {
     (void)state;
@@ -81,6 +105,7 @@ static void keys_must_be_whole(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_keys_to_answers),
+        cmocka_unit_test(progress_is_told),
         cmocka_unit_test(keys_must_be_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
