@@ -54,6 +54,7 @@ typedef struct vl_nn_act {
     const vl_polynomial *poly;   // after fitting: one of these two. On [-1, 1], from the argument to the result as they
     const vl_compare *compare;   // stand in the program; the comparison's bound is 1
     double *unit, shift;         // of the argument: by element
+    double error;                // of the approximation, as it stands in the program
 } vl_nn_act;
 
 typedef struct vl_nn_base {
@@ -85,6 +86,7 @@ typedef struct vl_nn_lowered {
     vl_nn_base *base;
     bool packed;      // values lie in slots: positions matter
     bool fixed_input; // the input's features keep their order and number: a convolution reads them
+    bool fitted;      // vl_nn_fit has run
     vl_nn_fit_options fit;
     const vl_nn_form *output;
     vl_epilogue epilogue;
