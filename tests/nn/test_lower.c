@@ -222,6 +222,54 @@ static void test_concat_and_pad(void **state) {
     check_plan(m, "y", 5e-2);
 }
 
+// Most of a picture is not used: what is left lies where it did. The same with a ciphertext a feature.
+static void test_pruned(void **state) {
+    (void)state;
+    for (int packed = 0; packed < 2; packed++) {
+        model *m = model_new(17);
+        add_picture(m, "x", 1, 8, 8);
+        add_conv(m, "x", "c", (conv){1, 4, {3, 3}, 2, 1, 1, 1}, 1);
+        add_node(m, "Relu", "c", "r");
+        add_ints(m, "starts", 1, I64(2), I64(1, 2));
+        add_ints(m, "ends", 1, I64(2), I64(3, 4));
+        add_ints(m, "axes", 1, I64(2), I64(1, 3));
+        add_node(m, "Slice", "r,starts,ends,axes", "crop");
+        add_node(m, "Flatten", "crop", "f");
+        add_gemm(m, "f", 2 * 4 * 2, 2, "y", 8);
+        lowering t;
+        vl_nn_plan p;
+        lowering_open(&t, m, "y", packed != 0, 6);
+        assert_int_equal(t.l.base[0].n, 64);
+        assert_int_equal(t.l.base[1].n, 16);
+        assert_int_equal(t.l.base[1].extent, packed ? 64 : 16);
+        if (vl_nn_plan_of(&t.l, packed != 0, t.features, 6, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+        assert_true(plan_error(&t, &p) < 1e-2);
+        lowering_close(&t);
+    }
+}
+
+// An interaction of relus: products of bases, ranges without calibration.
+static void test_interaction(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    add_input(m, "x", 6);
+    add_meta(m, "velum.range:x", "-1 1");
+    add_gemm(m, "x", 6, 4, "h", 3);
+    add_node(m, "Relu", "h", "a");
+    add_gemm(m, "x", 6, 4, "g", 5);
+    add_node(m, "Relu", "g", "b");
+    add_node(m, "Mul", "a,b", "ab");
+    add_gemm(m, "ab", 4, 3, "k", 9);
+    add_node(m, "Tanh", "k", "z");
+    add_gemm(m, "z", 3, 2, "y", 10);
+    lowering t;
+    vl_nn_plan p;
+    lowering_open(&t, m, "y", true, 20);
+    if (vl_nn_plan_of(&t.l, true, NULL, 0, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+    assert_true(plan_error(&t, &p) < 1e-2);
+    lowering_close(&t);
+}
+
 // Two convolutions without an activation between them: composed where that is small, kept apart where it is not.
 static void test_composition(void **state) {
     (void)state;
@@ -335,6 +383,7 @@ int main(void) {
         cmocka_unit_test(test_kinks),        cmocka_unit_test(test_smooth),   cmocka_unit_test(test_sigmoid_last),
         cmocka_unit_test(test_clip),         cmocka_unit_test(test_convolutions), cmocka_unit_test(test_lenet),
         cmocka_unit_test(test_residual),     cmocka_unit_test(test_concat_and_pad),
+        cmocka_unit_test(test_pruned),       cmocka_unit_test(test_interaction),
         cmocka_unit_test(test_composition),  cmocka_unit_test(test_ranges),   cmocka_unit_test(test_precision),
         cmocka_unit_test(test_diagonals),
     };
