@@ -189,14 +189,15 @@ velum_status vl_nn_step_mod(vl_nn_prologue *p, uint32_t src, double a, bool trun
 }
 
 velum_status vl_nn_step_map(vl_nn_prologue *p, uint32_t src, const vl_nn_labels *l, uint32_t *out) {
-    uint64_t total = l->count;
-    for (uint32_t i = 0; i < p->step_count; i++)
-        if (p->steps[i].s.kind == VL_STEP_MAP) total += p->steps[i].s.table_count;
-    VL_FAIL_IF(total > VL_MAX_MAP, VELUM_E_LIMIT, "model: more than %u keys of LabelEncoders", VL_MAX_MAP);
+    VL_FAIL_IF(l->count > VL_MAX_MAP - p->map_keys, VELUM_E_LIMIT, "model: more than %u keys of LabelEncoders",
+               VL_MAX_MAP);
     vl_step s = {.kind = VL_STEP_MAP, .src = src, .a = l->otherwise, .b = l->integer_keys, .table_count = l->count};
     s.table = l->value;
     s.keys = l->key;
-    return add_step(p, (vl_nn_step){.s = s, .integer = l->integer_values}, out);
+    uint32_t before = p->step_count;
+    VL_TRY(add_step(p, (vl_nn_step){.s = s, .integer = l->integer_values}, out));
+    if (p->step_count > before) p->map_keys += l->count; // else the same map of the same number was there
+    return VELUM_OK;
 }
 
 velum_status vl_nn_step_equal(vl_nn_prologue *p, uint32_t src, double a, uint32_t *out) {

@@ -20,8 +20,9 @@ typedef struct vl_nn_group { // features made from one step: one number, or its 
 typedef struct vl_nn_prologue {
     vl_nn_heap *heap;
     uint32_t input_count, step_count, step_room, group_count, group_room, columns;
-    vl_input *inputs; // text and values in the heap
-    bool *integer;    // by input: its steps take integers only
+    uint32_t map_keys; // of all maps
+    vl_input *inputs;  // text and values in the heap
+    bool *integer;     // by input: its steps take integers only
     vl_nn_step *steps;
     vl_nn_group *groups;
 } vl_nn_prologue;
