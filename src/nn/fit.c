@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARGIN 2.0         // what calibration saw is widened by this
-#define OUTLIER 8.0        // a row that reaches so many times what half of the rows reach
-#define PRECISION 12.0     // bits
-#define DEGREE_MOST 127    // seven levels
-#define SHARE_LEAST 64     // no channel's range is taken to be smaller than the largest one over this
+#define MARGIN 2.0           // what calibration saw is widened by this
+#define OUTLIER 8.0          // a row that reaches so many times what half of the rows reach
+#define PRECISION 12.0       // bits
+#define DEGREE_MOST 127      // seven levels
+#define SHARE_LEAST 64       // no channel's range is taken to be smaller than the largest one over this
 #define ROWS_FOR_ELEMENTS 16 // rows from which on a calibrated range of one element says something
 
 typedef struct seen { // of one ACT base, by calibration rows; NULL without
-    double *lo, *hi; // by element of the argument
-    double *row;     // by row: the largest |argument|
+    double *lo, *hi;  // by element of the argument
+    double *row;      // by row: the largest |argument|
 } seen;
 
 uint32_t vl_nn_compare_levels(const vl_minimax *m, bool product) {
@@ -76,7 +76,8 @@ static velum_status warn_outliers(vl_nn_lowered *l, const vl_nn_base *base, cons
         if (s->row[r] > s->row[worst]) worst = r;
     double typical = sorted[rows / 2];
     if (s->row[worst] <= OUTLIER * typical) return VELUM_OK;
-    return vl_nn_note(l, "%s: calibration row %llu reaches %.3g, half of the rows at most %.3g: it alone sets the range",
+    return vl_nn_note(l,
+                      "%s: calibration row %llu reaches %.3g, half of the rows at most %.3g: it alone sets the range",
                       base->label, (unsigned long long)(worst + 1), s->row[worst], typical);
 }
 

@@ -8,7 +8,7 @@
 // A linear map of small rank is made explicit where composing it would cost this many times the diagonals.
 #define COPY_GAIN 4
 #define COPY_WORK 0x1p32 // multiplications that composing may take
-#define COPY_LEAST 64 // diagonals below which composing is always fine
+#define COPY_LEAST 64    // diagonals below which composing is always fine
 
 void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]) {
     char path[256];

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define ACT_MOST (1 + 0x1p-10) // results of activations, with what the approximation is off by
-#define CALIBRATION_WORK 0x1p36 // multiplications: about a minute
+#define ACT_MOST (1 + 0x1p-10)       // results of activations, with what the approximation is off by
+#define CALIBRATION_WORK 0x1p36      // multiplications: about a minute
 #define DENSE_MOST ((size_t)1 << 22) // entries up to which a map is given as a full matrix too
 
 typedef struct build {
@@ -77,7 +77,8 @@ static velum_status matrix_of(build *b, const vl_nn_form *f, const vl_nn_term *t
     bool moved = at->position || from->position || at->unit || from->unit;
     if (!moved && m->cols == from->extent) return VELUM_OK;
     VL_TRY(inverse_of(b->l->heap, at->unit, f->n, &up));
-    return vl_nn_sparse_move(b->l->heap, m, at->position, at->extent, from->position, from->extent, up, from->unit, out);
+    return vl_nn_sparse_move(b->l->heap, m, at->position, at->extent, from->position, from->extent, up, from->unit,
+                             out);
 }
 
 static velum_status bias_of(build *b, const vl_nn_form *f, const place *at, const double **out) {

@@ -361,9 +361,9 @@ static void test_diagonals(void **state) {
     // Three by three taps g apart and channels 0 .. g-1 apart in both directions: (4 g - 1)^2 distances, times blocks.
     static const struct {
         uint32_t rows, cols, diagonals;
-    } want[] = {{16384, 3072, 144},  {16384, 16384, 144}, {16384, 16384, 1},  {16384, 16384, 144},
-                {8192, 16384, 256},  {8192, 16384, 64},   {8192, 8192, 392},  {4096, 8192, 648},
-                {4096, 8192, 200},   {4096, 4096, 900},   {10, 4096, 4096}};
+    } want[] = {{16384, 3072, 144}, {16384, 16384, 144}, {16384, 16384, 1}, {16384, 16384, 144},
+                {8192, 16384, 256}, {8192, 16384, 64},   {8192, 8192, 392}, {4096, 8192, 648},
+                {4096, 8192, 200},  {4096, 4096, 900},   {10, 4096, 4096}};
     uint32_t at = 0;
     for (uint32_t i = 0; i < p.op_count; i++) {
         const vl_nn_op *op = &p.ops[i];
@@ -380,12 +380,11 @@ static void test_diagonals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinks),        cmocka_unit_test(test_smooth),   cmocka_unit_test(test_sigmoid_last),
-        cmocka_unit_test(test_clip),         cmocka_unit_test(test_convolutions), cmocka_unit_test(test_lenet),
-        cmocka_unit_test(test_residual),     cmocka_unit_test(test_concat_and_pad),
-        cmocka_unit_test(test_pruned),       cmocka_unit_test(test_interaction),
-        cmocka_unit_test(test_composition),  cmocka_unit_test(test_ranges),   cmocka_unit_test(test_precision),
-        cmocka_unit_test(test_diagonals),
+        cmocka_unit_test(test_kinks),       cmocka_unit_test(test_smooth),         cmocka_unit_test(test_sigmoid_last),
+        cmocka_unit_test(test_clip),        cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_lenet),
+        cmocka_unit_test(test_residual),    cmocka_unit_test(test_concat_and_pad), cmocka_unit_test(test_pruned),
+        cmocka_unit_test(test_interaction), cmocka_unit_test(test_composition),    cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_precision),   cmocka_unit_test(test_diagonals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
