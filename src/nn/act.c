@@ -60,8 +60,7 @@ static velum_status affine(vl_nn_lowering *w, const vl_nn_form *f, double factor
     return vl_nn_form_scale(w->h, f, factor == 1 ? NULL : s, c == 0 ? NULL : shift, out);
 }
 
-static velum_status relu(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, bool promised,
-                         vl_nn_form **out) {
+static velum_status relu(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, bool promised, vl_nn_form **out) {
     const vl_nn_activation a = {.kind = VL_NN_ACT_RELU};
     return add(w, n, &a, f, promised, out);
 }
@@ -189,8 +188,7 @@ velum_status vl_nn_lower_extreme(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_s
     return VELUM_OK;
 }
 
-velum_status vl_nn_lower_power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, double exponent,
-                               vl_nn_sym *out) {
+velum_status vl_nn_lower_power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, double exponent, vl_nn_sym *out) {
     const vl_nn_form *f;
     vl_nn_form *made;
     double *own;

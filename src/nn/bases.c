@@ -89,4 +89,3 @@ velum_status vl_nn_form_run(vl_nn_lowered *l, const double *features, double **v
     vl_nn_form_at(l->output, value, output);
     return VELUM_OK;
 }
-

@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARGIN 2.0         // what calibration saw is widened by this
-#define OUTLIER 8.0        // a row that reaches so many times what half of the rows reach
-#define PRECISION 12.0     // bits
-#define DEGREE_MOST 127    // seven levels
-#define SHARE_LEAST 64     // no channel's range is taken to be smaller than the largest one over this
+#define MARGIN 2.0           // what calibration saw is widened by this
+#define OUTLIER 8.0          // a row that reaches so many times what half of the rows reach
+#define PRECISION 12.0       // bits
+#define DEGREE_MOST 127      // seven levels
+#define SHARE_LEAST 64       // no channel's range is taken to be smaller than the largest one over this
 #define ROWS_FOR_ELEMENTS 16 // rows from which on a calibrated range of one element says something
 
 typedef struct seen { // of one ACT base, by calibration rows; NULL without
-    double *lo, *hi; // by element of the argument
-    double *row;     // by row: the largest |argument|
+    double *lo, *hi;  // by element of the argument
+    double *row;      // by row: the largest |argument|
 } seen;
 
 uint32_t vl_nn_compare_levels(const vl_minimax *m, bool product) {
@@ -76,7 +76,8 @@ static velum_status warn_outliers(vl_nn_lowered *l, const vl_nn_base *base, cons
         if (s->row[r] > s->row[worst]) worst = r;
     double typical = sorted[rows / 2];
     if (s->row[worst] <= OUTLIER * typical) return VELUM_OK;
-    return vl_nn_note(l, "%s: calibration row %llu reaches %.3g, half of the rows at most %.3g: it alone sets the range",
+    return vl_nn_note(l,
+                      "%s: calibration row %llu reaches %.3g, half of the rows at most %.3g: it alone sets the range",
                       base->label, (unsigned long long)(worst + 1), s->row[worst], typical);
 }
 
@@ -155,6 +156,7 @@ static velum_status choose_composite(vl_nn_lowered *l, vl_nn_base *base, const c
     VL_NN_TAKE(l->heap, c, 1);
     *c = (vl_compare){.minimax = composite_for(exp2(-precision) / factor), .kind = a->kind, .bound = 1};
     a->compare = c;
+    a->error = vl_compare_error(c);
     return vl_nn_note(l, "%s: |x| up to %.3g%s (%s), composite %s, error 2^%.1f of the range", base->label, most,
                       least < most ? ", by channel" : "", how, c->minimax->name, log2(vl_compare_error(c)));
 }
@@ -207,6 +209,7 @@ static velum_status choose_polynomial(vl_nn_lowered *l, vl_nn_base *base, const 
     }
     a->shift = m.shift;
     a->poly = poly;
+    a->error = error;
     VL_TRY(vl_nn_note(l, "%s: x in [%.3g, %.3g] (%s), degree %u, error %.2g", base->label, lo, hi, how, poly->degree,
                       error * m.scale));
     if (!short_of) return VELUM_OK;
@@ -232,6 +235,10 @@ static velum_status choose(vl_nn_lowered *l, vl_nn_base *base, const seen *s, ui
         VL_TRY(choose_polynomial(l, base, how, low, high));
     }
     vl_nn_act_range(base->act, base->n, lo, hi, base->lo, base->hi);
+    for (uint32_t i = 0; i < base->n; i++) { // what reads it gets the approximation
+        base->lo[i] -= base->act->error * base->unit[i];
+        base->hi[i] += base->act->error * base->unit[i];
+    }
     return VELUM_OK;
 }
 
@@ -274,7 +281,8 @@ static bool has_act(const vl_nn_lowered *l) {
 velum_status vl_nn_fit(vl_nn_lowered *l, const double *features, uint64_t rows) {
     bool changed = false;
     seen *s;
-    if (!has_act(l)) return VELUM_OK;
+    if (l->fitted || !has_act(l)) return VELUM_OK;
+    l->fitted = true;
     VL_NN_TAKE(l->heap, s, l->base_count);
     if (features) VL_TRY(watch(l, features, rows, s));
     for (uint32_t b = 1; b < l->base_count; b++)

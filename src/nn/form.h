@@ -44,16 +44,17 @@ typedef enum vl_nn_base_kind {
 // argument stands as (x - shift) / unit and the result as y / (the base's unit), both within [-1, 1].
 typedef struct vl_nn_act {
     vl_function f;
-    const void *arg;             // of f
-    bool compares;               // a kink at zero: VL_RELU or VL_ABS (kind)
-    bool promised;               // from a Clip: idle where the calibration rows do not reach its kink
+    const void *arg; // of f
+    bool compares;   // a kink at zero: VL_RELU or VL_ABS (kind)
+    bool promised;   // from a Clip: idle where the calibration rows do not reach its kink
     vl_compare_kind kind;
-    uint32_t degree;             // exactly this degree; 0: whatever the error needs
-    double least, most;          // the result always lies in between
-    char name[24];               // "relu"
-    const vl_polynomial *poly;   // after fitting: one of these two. On [-1, 1], from the argument to the result as they
-    const vl_compare *compare;   // stand in the program; the comparison's bound is 1
-    double *unit, shift;         // of the argument: by element
+    uint32_t degree;           // exactly this degree; 0: whatever the error needs
+    double least, most;        // the result always lies in between
+    char name[24];             // "relu"
+    const vl_polynomial *poly; // after fitting: one of these two. On [-1, 1], from the argument to the result as they
+    const vl_compare *compare; // stand in the program; the comparison's bound is 1
+    double *unit, shift;       // of the argument: by element
+    double error;              // of the approximation, as it stands in the program
 } vl_nn_act;
 
 typedef struct vl_nn_base {
@@ -66,15 +67,15 @@ typedef struct vl_nn_base {
     vl_nn_act *act;           // ACT
     bool zero;                // is zero wherever it matters: whatever reads it may forget it
     vl_nn_picture picture;
-    uint32_t extent;          // of its positions
-    uint32_t *position;       // by element; NULL: 0 .. n - 1, extent n. Positions of no element are never read
-    double *unit;             // by element: the program holds the value divided by this; NULL: 1
+    uint32_t extent;    // of its positions
+    uint32_t *position; // by element; NULL: 0 .. n - 1, extent n. Positions of no element are never read
+    double *unit;       // by element: the program holds the value divided by this; NULL: 1
     char label[VL_NN_LABEL + 1];
 } vl_nn_base;
 
 typedef struct vl_nn_fit_options { // zero: default
-    double precision;    // bits that an activation is good for, relative to its range; 12
-    uint32_t max_degree; // of a polynomial; 127
+    double precision;              // bits that an activation is good for, relative to its range; 12
+    uint32_t max_degree;           // of a polynomial; 127
 } vl_nn_fit_options;
 
 // What the model is after lowering: bases in order, the first is the input, and the form of the output.
@@ -85,6 +86,7 @@ typedef struct vl_nn_lowered {
     vl_nn_base *base;
     bool packed;      // values lie in slots: positions matter
     bool fixed_input; // the input's features keep their order and number: a convolution reads them
+    bool fitted;      // vl_nn_fit has run
     vl_nn_fit_options fit;
     const vl_nn_form *output;
     vl_epilogue epilogue;

@@ -7,7 +7,8 @@
 
 // A linear map of small rank is made explicit where composing it would cost this many times the diagonals.
 #define COPY_GAIN 4
-#define COPY_LEAST 64 // diagonals below which composing is always fine
+#define COPY_WORK 0x1p32 // multiplications that composing may take
+#define COPY_LEAST 64    // diagonals below which composing is always fine
 
 void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]) {
     char path[256];
@@ -58,7 +59,8 @@ static velum_status keep_low_rank(vl_nn_lowering *w, const vl_nn_node *n, uint32
         apart += m < cols ? m : cols;
     }
     apart += period(a->n) < period(rows) ? period(a->n) : period(rows);
-    if (composed < COPY_LEAST || composed < COPY_GAIN * apart) return VELUM_OK;
+    bool long_work = (double)rows * (double)vl_nn_form_count(a) > COPY_WORK;
+    if (!long_work && (composed < COPY_LEAST || composed < COPY_GAIN * apart)) return VELUM_OK;
     vl_nn_form *copy;
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_COPY, a, NULL, a->label, &base));
     VL_TRY(vl_nn_base_form(w->l, base, &copy));
@@ -194,6 +196,13 @@ static velum_status reduce(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
 
 // ---- relabelling, lookups, one-operand operators ----
 
+// Channels put together or taken apart: they lie as before.
+static void keep_picture(const vl_nn_picture *p, const vl_nn_tensor *t, vl_nn_form *f) {
+    if (p->gap == 0 || t->rank != 4 || t->dim[2] != p->height || t->dim[3] != p->width) return;
+    f->picture = *p;
+    f->picture.channels = t->dim[1];
+}
+
 static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
                          vl_nn_sym *const *in, uint32_t output, vl_nn_sym *out) {
     vl_nn_view v;
@@ -239,6 +248,7 @@ static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_ten
     }
     vl_nn_form *made;
     VL_TRY(vl_nn_form_stack(w->h, f, sources, v.source, v.element, (uint32_t)count, &made));
+    for (uint32_t k = 0; k < sources && made->picture.gap == 0; k++) keep_picture(&f[k]->picture, &v.out, made);
     *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = v.out, .root = made};
     return VELUM_OK;
 }

@@ -38,9 +38,10 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
 velum_status vl_nn_lower_binary(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, vl_nn_sym *out);
 velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in,
                                  vl_nn_sym *out); // MatMul, Gemm
-// Functions of one number: steps of the client where it can, else vl_nn_lower_activation. And what only raw inputs can do (LabelEncoder, Equal, Where): steps of the client.
-velum_status vl_nn_lower_scalar(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
-                                vl_nn_sym *x, vl_nn_sym *out);
+// Functions of one number: steps of the client where it can, else vl_nn_lower_activation. And what only raw inputs can
+// do (LabelEncoder, Equal, Where): steps of the client.
+velum_status vl_nn_lower_scalar(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
+                                vl_nn_sym *out);
 velum_status vl_nn_lower_raw(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
                              vl_nn_sym *const *in, vl_nn_sym *out);
 // Element-wise product of two forms of equal size.

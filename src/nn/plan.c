@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define ACT_MOST (1 + 0x1p-10) // results of activations, with what the approximation is off by
+#define ACT_MOST (1 + 0x1p-10)       // results of activations, with what the approximation is off by
+#define CALIBRATION_WORK 0x1p36      // multiplications: about a minute
 #define DENSE_MOST ((size_t)1 << 22) // entries up to which a map is given as a full matrix too
 
 typedef struct build {
@@ -76,7 +77,8 @@ static velum_status matrix_of(build *b, const vl_nn_form *f, const vl_nn_term *t
     bool moved = at->position || from->position || at->unit || from->unit;
     if (!moved && m->cols == from->extent) return VELUM_OK;
     VL_TRY(inverse_of(b->l->heap, at->unit, f->n, &up));
-    return vl_nn_sparse_move(b->l->heap, m, at->position, at->extent, from->position, from->extent, up, from->unit, out);
+    return vl_nn_sparse_move(b->l->heap, m, at->position, at->extent, from->position, from->extent, up, from->unit,
+                             out);
 }
 
 static velum_status bias_of(build *b, const vl_nn_form *f, const place *at, const double **out) {
@@ -233,7 +235,8 @@ void vl_nn_plan_levels(vl_nn_plan *p) {
     p->values[p->output].level = 1;
     for (uint32_t i = p->op_count; i-- > 0;) {
         vl_nn_op *op = &p->ops[i];
-        op->level = (uint16_t)(p->values[op->dst].level + levels_of(op));
+        uint32_t level = p->values[op->dst].level + levels_of(op);
+        op->level = (uint16_t)(level < UINT16_MAX ? level : UINT16_MAX); // far beyond any parameters
         for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
             vl_nn_value *v = &p->values[op->src[k]];
             if (v->level < op->level) v->level = op->level;
@@ -242,7 +245,21 @@ void vl_nn_plan_levels(vl_nn_plan *p) {
     p->depth = p->values[0].level;
 }
 
+// Rows that there is time for.
+static velum_status enough_rows(vl_nn_lowered *l, uint64_t *rows) {
+    double work = (double)vl_nn_form_count(l->output);
+    for (uint32_t b = 1; b < l->base_count; b++)
+        for (uint32_t k = 0; k < 2 && l->base[b].arg[k]; k++) work += (double)vl_nn_form_count(l->base[b].arg[k]);
+    uint64_t most = (uint64_t)(CALIBRATION_WORK / (work + 1)) + 1;
+    if (*rows <= most) return VELUM_OK;
+    VL_TRY(vl_nn_note(l, "calibration: the first %llu of %llu rows are used, more would take too long",
+                      (unsigned long long)most, (unsigned long long)*rows));
+    *rows = most;
+    return VELUM_OK;
+}
+
 velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibration, uint64_t rows, vl_nn_plan *out) {
+    if (calibration) VL_TRY(enough_rows(l, &rows));
     VL_TRY(vl_nn_fit(l, calibration, rows));
     vl_nn_plan p = {.packed = packed};
     build b = {.l = l, .p = &p};

@@ -241,8 +241,8 @@ velum_status vl_nn_sparse_move(vl_nn_heap *h, const vl_nn_sparse *m, const uint3
         uint32_t r = from[t] - 1;
         size_t count = 0;
         for (size_t k = from[t] ? m->start[r] : 0; from[t] && k < m->start[r + 1]; k++)
-            line[count++] = (entry){col ? col[m->col[k]] : m->col[k],
-                                    m->val[k] * (up ? up[r] : 1) * (down ? down[m->col[k]] : 1)};
+            line[count++] =
+                (entry){col ? col[m->col[k]] : m->col[k], m->val[k] * (up ? up[r] : 1) * (down ? down[m->col[k]] : 1)};
         if (col) sort_row(line, count);
         for (size_t k = 0; k < count; k++) {
             d->col[n] = line[k].col;

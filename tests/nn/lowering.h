@@ -21,8 +21,8 @@ typedef struct lowering {
 } lowering;
 
 static UNUSED void add_picture(model *m, const char *name, int64_t channels, int64_t height, int64_t width) {
-    m->inputs[m->graph.n_input++] = value_info(m, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 4,
-                                               (int64_t[]){-1, channels, height, width});
+    m->inputs[m->graph.n_input++] =
+        value_info(m, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 4, (int64_t[]){-1, channels, height, width});
 }
 
 typedef struct conv {

@@ -193,6 +193,154 @@ static void test_residual(void **state) {
     check_plan(m, "y", 1);
 }
 
+// Pictures put together by channels (as DenseNet does), normalised apart, and a shortcut without weights.
+static void test_concat_and_pad(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    add_picture(m, "x", 2, 8, 8);
+    add_conv(m, "x", "c", (conv){2, 4, {3, 3}, 1, 1, 1, 1}, 1);
+    add_node(m, "Relu", "c", "r");
+    add_conv(m, "r", "d", (conv){4, 3, {3, 3}, 1, 1, 1, 1}, 2);
+    add_node(m, "Relu", "d", "s");
+    attr_int(m, add_node(m, "Concat", "r,s", "rs"), "axis", 1);
+    const float one[] = {1, 0.5f, -1, 2, 1, 0.25f, 3};
+    add_floats(m, "scale", 1, I64(7), one);
+    add_floats(m, "var", 1, I64(7), (const float[]){1, 2, 3, 4, 5, 6, 7});
+    add_node(m, "BatchNormalization", "rs,scale,scale,scale,var", "n");
+    add_conv(m, "n", "e", (conv){7, 7, {3, 3}, 2, 1, 1, 7}, 5);
+    add_ints(m, "starts", 1, I64(2), I64(0, 0));
+    add_ints(m, "ends", 1, I64(2), I64(8, 8));
+    add_ints(m, "axes", 1, I64(2), I64(2, 3));
+    add_ints(m, "steps", 1, I64(2), I64(2, 2));
+    add_node(m, "Slice", "r,starts,ends,axes,steps", "half");
+    add_ints(m, "pads", 1, I64(8), I64(0, 1, 0, 0, 0, 2, 0, 0));
+    add_node(m, "Pad", "half,pads", "wide");
+    add_node(m, "Add", "e,wide", "sum");
+    add_node(m, "Relu", "sum", "t");
+    add_node(m, "Flatten", "t", "f");
+    add_gemm(m, "f", 7 * 16, 2, "y", 8);
+    check_plan(m, "y", 5e-2);
+}
+
+// Most of a picture is not used: what is left lies where it did. The same with a ciphertext a feature.
+static void test_pruned(void **state) {
+    (void)state;
+    for (int packed = 0; packed < 2; packed++) {
+        model *m = model_new(17);
+        add_picture(m, "x", 1, 8, 8);
+        add_conv(m, "x", "c", (conv){1, 4, {3, 3}, 2, 1, 1, 1}, 1);
+        add_node(m, "Relu", "c", "r");
+        add_ints(m, "starts", 1, I64(2), I64(1, 2));
+        add_ints(m, "ends", 1, I64(2), I64(3, 4));
+        add_ints(m, "axes", 1, I64(2), I64(1, 3));
+        add_node(m, "Slice", "r,starts,ends,axes", "crop");
+        add_node(m, "Flatten", "crop", "f");
+        add_gemm(m, "f", 2 * 4 * 2, 2, "y", 8);
+        lowering t;
+        vl_nn_plan p;
+        lowering_open(&t, m, "y", packed != 0, 6);
+        assert_int_equal(t.l.base[0].n, 64);
+        assert_int_equal(t.l.base[1].n, 16);
+        assert_int_equal(t.l.base[1].extent, packed ? 64 : 16);
+        if (vl_nn_plan_of(&t.l, packed != 0, t.features, 6, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+        assert_true(plan_error(&t, &p) < 1e-2);
+        lowering_close(&t);
+    }
+}
+
+// An interaction of relus: products of bases, ranges without calibration.
+static void test_interaction(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    add_input(m, "x", 6);
+    add_meta(m, "velum.range:x", "-1 1");
+    add_gemm(m, "x", 6, 4, "h", 3);
+    add_node(m, "Relu", "h", "a");
+    add_gemm(m, "x", 6, 4, "g", 5);
+    add_node(m, "Relu", "g", "b");
+    add_node(m, "Mul", "a,b", "ab");
+    add_gemm(m, "ab", 4, 3, "k", 9);
+    add_node(m, "Tanh", "k", "z");
+    add_gemm(m, "z", 3, 2, "y", 10);
+    lowering t;
+    vl_nn_plan p;
+    lowering_open(&t, m, "y", true, 20);
+    if (vl_nn_plan_of(&t.l, true, NULL, 0, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+    assert_true(plan_error(&t, &p) < 1e-2);
+    lowering_close(&t);
+}
+
+// Two convolutions without an activation between them: composed where that is small, kept apart where it is not.
+static void test_composition(void **state) {
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        model *m = model_new(17);
+        int64_t channels = large ? 24 : 2;
+        add_picture(m, "x", 2, 12, 12);
+        add_conv(m, "x", "c", (conv){2, channels, {3, 3}, 1, 1, 1, 1}, 1);
+        add_node(m, "Mul", "c,c", "q");
+        add_conv(m, "q", "d", (conv){channels, channels, {3, 3}, 1, 1, 1, channels}, 3);
+        add_conv(m, "d", "e", (conv){channels, channels, {1, 1}, 1, 0, 1, 1}, 5);
+        add_node(m, "GlobalAveragePool", "e", "p");
+        add_node(m, "Flatten", "p", "y");
+        lowering t;
+        uint32_t copies = 0;
+        lowering_open(&t, m, "y", true, 2);
+        for (uint32_t b = 0; b < t.l.base_count; b++) copies += t.l.base[b].kind == VL_NN_BASE_COPY;
+        assert_int_equal(copies, large);
+        assert_true(forms_error(&t) < 1e-9);
+        lowering_close(&t);
+    }
+}
+
+// One channel a hundred times as large as another: each fills its own range; a row far from the others is named.
+static void test_ranges(void **state) {
+    (void)state;
+    model *m = model_new(17);
+    const float w[] = {100, 0, 0, 1};
+    add_input(m, "x", 2);
+    add_floats(m, "w", 2, I64(2, 2), w);
+    add_node(m, "MatMul", "x,w", "h");
+    add_node(m, "Relu", "h", "r");
+    add_gemm(m, "r", 2, 2, "y", 4);
+    lowering t;
+    vl_nn_plan p;
+    lowering_open(&t, m, "y", true, 40);
+    t.features[2 * 17] = 30;
+    if (vl_nn_plan_of(&t.l, true, t.features, 40, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+    assert_true(strstr(t.l.notes, "row 18 reaches 3e+03") != NULL);
+    const vl_nn_base *relu = &t.l.base[1];
+    assert_true(relu->unit[0] == 6000 + 0x1p-20);
+    assert_true(relu->unit[1] == relu->unit[0] / 64);
+    for (uint32_t v = 0; v < p.value_count; v++)
+        if (p.values[v].base == 1 || p.values[v].form == relu->arg[0]) assert_true(p.values[v].bound <= 1.001);
+    t.features[2 * 17] = t.raw.values[2 * 17];
+    assert_true(plan_error(&t, &p) < 1e-3 * 6000);
+    lowering_close(&t);
+}
+
+// Fewer bits asked for, fewer levels.
+static void test_precision(void **state) {
+    (void)state;
+    uint16_t depth[3];
+    for (int i = 0; i < 3; i++) {
+        model *m = start();
+        add_node(m, "Relu", "h", "a");
+        add_node(m, "Sigmoid", "a", "b");
+        add_gemm(m, "b", 5, 2, "y", 9);
+        lowering t;
+        vl_nn_plan p;
+        lowering_open(&t, m, "y", true, 20);
+        t.l.fit.precision = 6 + 5 * i;
+        if (vl_nn_plan_of(&t.l, true, t.features, 20, &p) != VELUM_OK) fail_msg("plan: %s", velum_last_error());
+        depth[i] = p.depth;
+        double error = plan_error(&t, &p);
+        if (!(error < exp2(-6 - 5 * i) * 20)) fail_msg("off by %g", error);
+        lowering_close(&t);
+    }
+    assert_true(depth[0] < depth[1] && depth[1] < depth[2]);
+}
+
 // ResNet's layers by their numbers of diagonals: 9 taps times channel distances, whatever the strides before were.
 static void test_diagonals(void **state) {
     (void)state;
@@ -213,9 +361,9 @@ static void test_diagonals(void **state) {
     // Three by three taps g apart and channels 0 .. g-1 apart in both directions: (4 g - 1)^2 distances, times blocks.
     static const struct {
         uint32_t rows, cols, diagonals;
-    } want[] = {{16384, 3072, 144},  {16384, 16384, 144}, {16384, 16384, 1},  {16384, 16384, 144},
-                {8192, 16384, 256},  {8192, 16384, 64},   {8192, 8192, 392},  {4096, 8192, 648},
-                {4096, 8192, 200},   {4096, 4096, 900},   {10, 4096, 4096}};
+    } want[] = {{16384, 3072, 144}, {16384, 16384, 144}, {16384, 16384, 1}, {16384, 16384, 144},
+                {8192, 16384, 256}, {8192, 16384, 64},   {8192, 8192, 392}, {4096, 8192, 648},
+                {4096, 8192, 200},  {4096, 4096, 900},   {10, 4096, 4096}};
     uint32_t at = 0;
     for (uint32_t i = 0; i < p.op_count; i++) {
         const vl_nn_op *op = &p.ops[i];
@@ -232,9 +380,11 @@ static void test_diagonals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinks),        cmocka_unit_test(test_smooth),   cmocka_unit_test(test_sigmoid_last),
-        cmocka_unit_test(test_clip),         cmocka_unit_test(test_convolutions), cmocka_unit_test(test_lenet),
-        cmocka_unit_test(test_residual),     cmocka_unit_test(test_diagonals),
+        cmocka_unit_test(test_kinks),       cmocka_unit_test(test_smooth),         cmocka_unit_test(test_sigmoid_last),
+        cmocka_unit_test(test_clip),        cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_lenet),
+        cmocka_unit_test(test_residual),    cmocka_unit_test(test_concat_and_pad), cmocka_unit_test(test_pruned),
+        cmocka_unit_test(test_interaction), cmocka_unit_test(test_composition),    cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_precision),   cmocka_unit_test(test_diagonals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
