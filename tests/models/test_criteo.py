@@ -95,6 +95,42 @@ class Rows(unittest.TestCase):
         self.assertIn("line 2: 1 fields", done.stderr)
 
 
+@unittest.skipUnless(onnx, "needs NumPy")
+class Vocabularies(unittest.TestCase):
+    # 0 is missing, 9 is rare; 5 is clicked always, 6 half the time, 7 never.
+    hashes = [0] * 8 + [5] * 8 + [6] * 8 + [7] * 12 + [9]
+    labels = [1] * 8 + [1] * 8 + [0, 1] * 4 + [0] * 12 + [1]
+
+    def make(self, order="rate", folds=0, digits=True):
+        from data import vocabulary
+        return vocabulary(np.array(self.hashes), np.array(self.labels, float), 2, order, 1.0, folds, 1, lambda k: digits)
+
+    def test_numbering(self):
+        for order, rows in (("rate", {7: 1, 6: 2, 5: 3}), ("count", {7: 1, 5: 2, 6: 3})):
+            v, index = self.make(order)
+            self.assertEqual(v.size, 4)
+            self.assertEqual(v(np.array([0, 9, 10, 7, 6, 5])).tolist(), [0, 0, 0, rows[7], rows[6], rows[5]])
+            self.assertTrue((index == v(np.array(self.hashes))).all())
+
+    def test_folds_hide_a_row_from_itself(self):
+        self.hashes, self.labels = [5, 5, 6, 6, 6, 6], [1, 0, 1, 0, 0, 0]
+        v, index = self.make(folds=6)
+        self.assertEqual(v(np.array([6, 5])).tolist(), [1, 2])
+        self.assertEqual(index.tolist(), [1, 2, 1, 2, 2, 2])
+        self.assertEqual(self.make(folds=6, digits=False)[1].tolist(), [2, 2, 1, 1, 1, 1])
+
+    def test_invented(self):
+        from data import Vocabulary, invented
+        rng = np.random.RandomState(3)
+        counts, hashes = rng.randint(0, 2000, (50, 13)).astype(float), rng.randint(0, 9, (50, 26))
+        v = Vocabulary(np.array([5, 6, 7]), np.array([1, 2, 3]))
+        rows = invented(counts, hashes, [v] * 26, 400, 1, alike=100)
+        self.assertTrue(np.isin(rows[:, :13], np.r_[np.arange(100), np.arange(100, 2001, 10)]).all())
+        known = np.isin(rows[:, 13:], [0, 5, 6, 7])
+        self.assertTrue(0.3 < known.mean() < 0.6)
+        self.assertTrue((rows[:, 13:][~known] > 9).mean() > 0.99)
+
+
 class Shipped(unittest.TestCase):
     def test_invented_rows(self):
         for name, count in (("requests.csv", 64), ("calibration.csv", 512)):
