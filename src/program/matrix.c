@@ -103,7 +103,7 @@ static void write_value(vl_writer *w, bool narrow, double v) {
 
 static bool is_float(double v) {
     float f = (float)v;
-    return (double)f == v && signbit(f) == signbit(v);
+    return (double)f == v; // which keeps the sign of zero too
 }
 
 velum_status vl_matrix_save(const vl_matrix *m, vl_writer *w) {

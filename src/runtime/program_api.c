@@ -66,7 +66,7 @@ static velum_status simulate_group(const vl_program *p, const double *features, 
                                    double *row) {
     const vl_manifest *m = &p->manifest;
     for (uint32_t i = 0; i < m->in.cts; i++) vl_layout_pack(&m->in, i, features, n, in + (size_t)i * m->in.slots);
-    VL_TRY(vl_sim_run(p, in, out));
+    VL_TRY(vl_sim_run_verified(p, in, out));
     for (uint32_t i = 0; i < m->out.cts; i++) vl_layout_unpack(&m->out, i, out + (size_t)i * m->out.slots, n, row);
     return VELUM_OK;
 }

@@ -48,6 +48,8 @@ velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys 
 // ---- sim/ ---- the same program in the clear, slot by slot, by the same plans; levels and scales are tracked and
 // checked against the program's. in: cts x slots of the input's layout; out: of the output's.
 velum_status vl_sim_run(const vl_program *program, const double *in, double *out);
+// The same of a program that was verified before, as every loaded one is: verifying takes as long as a run.
+velum_status vl_sim_run_verified(const vl_program *program, const double *in, double *out);
 // The same with normal noise on every slot of every result, of the deviation that encryption would leave there
 // (docs/design/program.md): a model, by operation and independent from slot to slot. One seed, one result.
 velum_status vl_sim_run_noisy(const vl_program *program, const double *in, uint64_t seed, double *out);
