@@ -222,6 +222,27 @@ static void test_concat_and_pad(void **state) {
     check_plan(m, "y", 5e-2);
 }
 
+static void test_max_pool(void **state) {
+    (void)state;
+    static const int64_t list[][5] = {{2, 2, 2, 0, 1}, {3, 3, 2, 1, 1}, {1, 3, 1, 0, 1}, {2, 2, 1, 1, 2}}; // k k s p d
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        const int64_t *k = list[i];
+        model *m = model_new(17);
+        add_picture(m, "x", 1, 8, 8);
+        add_conv(m, "x", "c", (conv){1, 3, {3, 3}, 1, 1, 1, 1}, 1);
+        Onnx__NodeProto *n = add_node(m, "MaxPool", "c", "p");
+        attr_ints(m, n, "kernel_shape", 2, k);
+        attr_ints(m, n, "strides", 2, I64(k[2], k[2]));
+        attr_ints(m, n, "pads", 4, I64(k[3], k[3], k[3], k[3]));
+        attr_ints(m, n, "dilations", 2, I64(k[4], k[4]));
+        add_conv(m, "p", "d", (conv){3, 2, {2, 2}, 1, 0, 1, 1}, 7);
+        add_node(m, "Relu", "d", "r");
+        add_node(m, "GlobalAveragePool", "r", "g");
+        add_node(m, "Flatten", "g", "y");
+        check_plan(m, "y", 5e-2);
+    }
+}
+
 // Most of a picture is not used: what is left lies where it did. The same with a ciphertext a feature.
 static void test_pruned(void **state) {
     (void)state;
@@ -380,11 +401,11 @@ static void test_diagonals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinks),       cmocka_unit_test(test_smooth),         cmocka_unit_test(test_sigmoid_last),
-        cmocka_unit_test(test_clip),        cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_lenet),
-        cmocka_unit_test(test_residual),    cmocka_unit_test(test_concat_and_pad), cmocka_unit_test(test_pruned),
-        cmocka_unit_test(test_interaction), cmocka_unit_test(test_composition),    cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_precision),   cmocka_unit_test(test_diagonals),
+        cmocka_unit_test(test_kinks),    cmocka_unit_test(test_smooth),         cmocka_unit_test(test_sigmoid_last),
+        cmocka_unit_test(test_clip),     cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_lenet),
+        cmocka_unit_test(test_residual), cmocka_unit_test(test_concat_and_pad), cmocka_unit_test(test_max_pool),
+        cmocka_unit_test(test_pruned),   cmocka_unit_test(test_interaction),    cmocka_unit_test(test_composition),
+        cmocka_unit_test(test_ranges),   cmocka_unit_test(test_precision),      cmocka_unit_test(test_diagonals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
