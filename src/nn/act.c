@@ -65,6 +65,10 @@ static velum_status relu(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_for
     return add(w, n, &a, f, promised, out);
 }
 
+velum_status vl_nn_lower_relu(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, vl_nn_form **out) {
+    return relu(w, n, f, false, out);
+}
+
 // s f + (1 - s) relu(f), the slope below zero by element.
 static velum_status leaky(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, const double *slope,
                           vl_nn_form **out) {

@@ -13,6 +13,8 @@
 #define MARGIN 2.0           // what calibration saw is widened by this
 #define OUTLIER 8.0          // a row that reaches so many times what half of the rows reach
 #define PRECISION 12.0       // bits
+#define PRECISION_MANY 10.0  // of comparisons where there are more than
+#define COMPARISONS_FEW 2    // so many: with 10 levels instead of 13 one and a linear map fit between two bootstraps
 #define DEGREE_MOST 127      // seven levels
 #define SHARE_LEAST 64       // no channel's range is taken to be smaller than the largest one over this
 #define ROWS_FOR_ELEMENTS 16 // rows from which on a calibrated range of one element says something
@@ -133,6 +135,13 @@ static velum_status set_units(vl_nn_lowered *l, vl_nn_base *base, const double *
 
 // ---- choices ----
 
+static double precision_of(const vl_nn_lowered *l, const vl_nn_act *a) {
+    uint32_t comparisons = 0;
+    for (uint32_t b = 1; b < l->base_count; b++) comparisons += l->base[b].act && l->base[b].act->compares;
+    if (l->fit.precision > 0) return l->fit.precision;
+    return a->compares && comparisons > COMPARISONS_FEW ? PRECISION_MANY : PRECISION;
+}
+
 static const vl_minimax *composite_for(double error) {
     const vl_minimax *best = NULL;
     for (uint32_t i = 0; i < vl_minimax_tables_count; i++) {
@@ -152,7 +161,7 @@ static const vl_minimax *composite_for(double error) {
 static velum_status choose_composite(vl_nn_lowered *l, vl_nn_base *base, const char *how, double least, double most) {
     vl_nn_act *a = base->act;
     vl_compare *c;
-    double precision = l->fit.precision > 0 ? l->fit.precision : PRECISION, factor = a->kind == VL_ABS ? 2 : 1;
+    double precision = precision_of(l, a), factor = a->kind == VL_ABS ? 2 : 1;
     VL_NN_TAKE(l->heap, c, 1);
     *c = (vl_compare){.minimax = composite_for(exp2(-precision) / factor), .kind = a->kind, .bound = 1};
     a->compare = c;
@@ -175,7 +184,7 @@ static velum_status choose_polynomial(vl_nn_lowered *l, vl_nn_base *base, const 
     vl_nn_act *a = base->act;
     moved m = {.a = a, .shift = (lo + hi) / 2, .unit = (hi - lo) / 2, .scale = 1};
     if (m.unit <= 0) m.unit = fmax(1e-3, fabs(m.shift) / 1024);
-    double precision = l->fit.precision > 0 ? l->fit.precision : PRECISION, most = 0;
+    double precision = precision_of(l, a), most = 0;
     uint32_t degree_most = l->fit.max_degree ? l->fit.max_degree : DEGREE_MOST;
     for (int i = -512; i <= 512; i++) most = fmax(most, fabs(eval_moved(i / 512.0, &m)));
     m.scale = most > 0 && isfinite(most) ? most * (1 + exp2(-precision)) : 1;

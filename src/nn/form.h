@@ -74,8 +74,8 @@ typedef struct vl_nn_base {
 } vl_nn_base;
 
 typedef struct vl_nn_fit_options { // zero: default
-    double precision;              // bits that an activation is good for, relative to its range; 12
-    uint32_t max_degree;           // of a polynomial; 127
+    double precision;    // bits that an activation is good for, relative to its range; 12, and 10 of many comparisons
+    uint32_t max_degree; // of a polynomial; 127
 } vl_nn_fit_options;
 
 // What the model is after lowering: bases in order, the first is the input, and the form of the output.

@@ -19,8 +19,8 @@ void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]) {
         last = strrchr(path, '/');
     }
     const char *name = last ? last + 1 : path;
-    if (strncmp(name, n->type, strlen(n->type)) == 0)
-        snprintf(out, VL_NN_LABEL + 1, "%.40s", name);
+    if (!*name || strncmp(name, n->type, strlen(n->type)) == 0)
+        snprintf(out, VL_NN_LABEL + 1, "%.40s", *name ? name : n->type);
     else
         snprintf(out, VL_NN_LABEL + 1, "%.40s %.16s", name, n->type);
 }
@@ -346,6 +346,7 @@ static velum_status lower_node(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
     case VL_NN_Neg: return negate(w, n, in[0], out);
     case VL_NN_Max:
     case VL_NN_Min: return vl_nn_lower_extreme(w, n, in, out);
+    case VL_NN_MaxPool: return vl_nn_lower_max_pool(w, n, tensor, in[0], out);
     case VL_NN_PRelu: return vl_nn_lower_prelu(w, n, in[0], in[1], out);
     case VL_NN_Sigmoid:
         if (!w->last[n->out[0]]) return vl_nn_lower_scalar(w, n, tensor, in[0], out);

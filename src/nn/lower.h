@@ -56,10 +56,14 @@ velum_status vl_nn_lower_activation(vl_nn_lowering *w, const vl_nn_node *n, cons
 velum_status vl_nn_lower_prelu(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const vl_nn_sym *slope,
                                vl_nn_sym *out);
 velum_status vl_nn_lower_extreme(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in, vl_nn_sym *out);
+velum_status vl_nn_lower_relu(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, vl_nn_form **out);
 velum_status vl_nn_lower_power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, double exponent, vl_nn_sym *out);
 // Conv, averages, BatchNormalization, Pad (picture_ops.c).
 velum_status vl_nn_lower_rows(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
                               vl_nn_sym *out);
+// MaxPool: pairs of places against each other, round by round.
+velum_status vl_nn_lower_max_pool(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                                  vl_nn_sym *x, vl_nn_sym *out);
 void vl_nn_label_form(const vl_nn_node *n, vl_nn_form *f); // adds the node to the form's label
 // The last two parts of a node's path: "top/top.0/Gemm" gives "top.0 Gemm".
 void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear operators on pictures: convolutions, averages, normalisation, padding.
+// Operators on pictures: convolutions, averages, normalisation, padding; maxima.
 #include "nn/lower.h"
 #include "nn/passes.h"
 #include <string.h>
 
 #define COMPOSE_ALWAYS (1u << 16) // multiplications below which two maps are composed without a look
 #define COMPOSE_GAIN 2.0          // entries of the composed map, over those of the two
+#define PLACES_MOST 64            // of a maximum
 #define COMPOSE_WORK 0x1p28       // multiplications that are worth finding that out
 
 static vl_nn_picture picture_of(const vl_nn_form *f, const vl_nn_tensor *t) {
@@ -84,5 +85,98 @@ velum_status vl_nn_lower_rows(vl_nn_lowering *w, const vl_nn_node *n, const vl_n
     made->picture = picture;
     vl_nn_label_form(n, made);
     *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = r.out, .root = made};
+    return VELUM_OK;
+}
+
+// ---- maxima ----
+
+// The places of each window, by place and then by output element; padding is replaced by the first place that is none.
+static velum_status places_of(vl_nn_heap *h, const vl_nn_window *p, uint32_t **out) {
+    uint32_t count = p->kernel[0] * p->kernel[1], n = p->channels_out * p->out[0] * p->out[1], i = 0;
+    VL_NN_TAKE(h, *out, (size_t)count * n);
+    for (uint32_t c = 0; c < p->channels_out; c++)
+        for (uint32_t y = 0; y < p->out[0]; y++)
+            for (uint32_t x = 0; x < p->out[1]; x++, i++) {
+                uint32_t first = VL_NN_NONE;
+                for (uint32_t pass = 0; pass < 2; pass++)
+                    for (uint32_t k = 0; k < count; k++) {
+                        int64_t sy = (int64_t)y * p->stride[0] + k / p->kernel[1] * p->dilation[0] - p->pad[0];
+                        int64_t sx = (int64_t)x * p->stride[1] + k % p->kernel[1] * p->dilation[1] - p->pad[1];
+                        bool inside = sy >= 0 && sx >= 0 && sy < p->in[0] && sx < p->in[1];
+                        uint32_t at = inside ? (uint32_t)((c * p->in[0] + sy) * p->in[1] + sx) : first;
+                        if (inside && first == VL_NN_NONE) first = at;
+                        (*out)[(size_t)k * n + i] = at;
+                    }
+                if (first == VL_NN_NONE) return VL_FAIL(VELUM_E_FORMAT, "model: a window of padding only");
+            }
+    return VELUM_OK;
+}
+
+static velum_status select_range(vl_nn_heap *h, const vl_nn_form *f, uint32_t first, uint32_t n,
+                                 const vl_nn_form **out) {
+    uint32_t *row;
+    vl_nn_form *made;
+    VL_NN_TAKE(h, row, n);
+    for (uint32_t i = 0; i < n; i++) row[i] = first + i;
+    VL_TRY(vl_nn_form_select(h, f, row, n, &made));
+    *out = made;
+    return VELUM_OK;
+}
+
+// One round: the maximum of each of the first half with one of the second, as max(a, b) = b + relu(a - b), all pairs in
+// one activation, as channels of one picture.
+static velum_status play(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_picture picture, const vl_nn_form **f,
+                         uint32_t *count) {
+    uint32_t pairs = *count / 2, size = f[0]->n, *source, *row;
+    vl_nn_form *a, *b, *difference, *kink, *all;
+    VL_NN_TAKE(w->h, source, (size_t)pairs * size);
+    VL_NN_TAKE(w->h, row, (size_t)pairs * size);
+    for (uint32_t i = 0; i < pairs * size; i++) {
+        source[i] = i / size;
+        row[i] = i % size;
+    }
+    VL_TRY(vl_nn_form_stack(w->h, f, pairs, source, row, pairs * size, &a));
+    VL_TRY(vl_nn_form_stack(w->h, f + pairs, pairs, source, row, pairs * size, &b));
+    VL_TRY(vl_nn_form_add(w->h, a, b, -1, &difference));
+    picture.channels *= pairs;
+    difference->picture = picture;
+    VL_TRY(vl_nn_lower_relu(w, n, difference, &kink));
+    VL_TRY(vl_nn_form_add(w->h, b, kink, 1, &all));
+    for (uint32_t i = 0; i < pairs; i++) VL_TRY(select_range(w->h, all, i * size, size, &f[i]));
+    if (*count % 2) f[pairs] = f[*count - 1];
+    *count -= pairs;
+    return VELUM_OK;
+}
+
+velum_status vl_nn_lower_max_pool(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                                  vl_nn_sym *x, vl_nn_sym *out) {
+    vl_nn_window window;
+    vl_nn_tensor shape;
+    const vl_nn_form *f, **place;
+    uint32_t *element;
+    VL_TRY(vl_nn_window_of(n, tensor, &window, &shape));
+    uint64_t taken = (uint64_t)window.kernel[0] * window.kernel[1];
+    VL_NN_FAIL_IF(taken > PLACES_MOST || taken * shape.count > 2 * VL_MAX_FEATURES, n, VELUM_E_LIMIT,
+                  "a maximum of %llu values at %zu places", (unsigned long long)taken, shape.count);
+    VL_TRY(vl_nn_affine(w, n, x, &f));
+    vl_nn_picture picture = picture_of(f, &x->t);
+    VL_TRY(result_picture(n, tensor, &shape, &picture));
+    uint32_t count = (uint32_t)taken, size = (uint32_t)shape.count;
+    VL_TRY(places_of(w->h, &window, &element));
+    VL_NN_TAKE(w->h, place, count);
+    for (uint32_t k = 0; k < count; k++) {
+        vl_nn_form *made;
+        VL_TRY(vl_nn_form_select(w->h, f, element + (size_t)k * size, size, &made));
+        place[k] = made;
+    }
+    if (count > 1)
+        VL_TRY(vl_nn_note(w->l, "%s: a maximum of %u values takes several comparisons; AveragePool takes none", n->name,
+                          count));
+    while (count > 1) VL_TRY(play(w, n, picture, place, &count));
+    vl_nn_form *made;
+    VL_TRY(vl_nn_form_scale(w->h, place[0], NULL, NULL, &made));
+    made->picture = picture;
+    vl_nn_label_form(n, made);
+    *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = shape, .root = made};
     return VELUM_OK;
 }

@@ -88,7 +88,6 @@ static velum_status where(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_te
 velum_status vl_nn_lower_raw(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
                              vl_nn_sym *const *in, vl_nn_sym *out) {
     bool known = n->op == VL_NN_LabelEncoder || n->op == VL_NN_Equal || n->op == VL_NN_Where;
-    VL_NN_FAIL_IF(n->op == VL_NN_MaxPool, n, VELUM_E_UNSUPPORTED, "a maximum of encrypted values; use AveragePool");
     VL_NN_FAIL_IF(n->op == VL_NN_ReduceProd, n, VELUM_E_UNSUPPORTED, "a product of many values; write it with Mul");
     VL_NN_FAIL_IF(!known, n, VELUM_E_UNSUPPORTED, "its operands must be constants");
     for (uint32_t k = 0; k < n->in_count; k++)
