@@ -177,7 +177,7 @@ static const vl_bootstrap_params sets[] = {
     {.name = "INSECURE-n10-coeffs-sparse",
      COEFFS_FIRST,
      .log_n = 10,
-     .log_slots = 6,
+     .log_slots = 3,
      .cts_factors = 2,
      .cts_bits = 50,
      .stc_factors = 2,
@@ -270,14 +270,16 @@ static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, 
 
 static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     const vl_bootstrap_params *b = &plan->params;
-    for (uint32_t k = b->log_slots; k + 1u < b->log_n; k += 3)
-        for (int32_t i = 1; i < 8 && k + (i > 3 ? 3u : i > 1 ? 2u : 1u) < b->log_n; i++)
-            VL_TRY(want_key(plan, vl_params_galois(p, i << k), plan->top));
+    uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
+    for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(plan, p, pass, galois)) > 0; pass++)
+        for (uint32_t i = 0; i < count; i++) VL_TRY(want_key(plan, galois[i], plan->top));
     VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
-    VL_TRY(want_key(plan, vl_params_galois_conj(p), plan->mod_level + 1u));
+    for (uint32_t i = 0, count = vl_bootstrap_split(plan, p, galois); i < count; i++)
+        VL_TRY(want_key(plan, galois[i], plan->mod_level + 1u));
     VL_TRY(want_key(plan, 0, plan->mod_level));
     if (sparse(b)) // the halves are folded together
-        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots), plan->out_level));
+        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots),
+                        b->order == VL_SLOTS_FIRST ? plan->out_level : plan->stc_level - 1u));
     if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, &plan->stc, plan->stc_level);
     vl_bootstrap_plan *low = vl_alloc(sizeof *low);
     VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
@@ -290,6 +292,35 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     }
     vl_free(low);
     return status;
+}
+
+// How the projection's sums are shared out: a key of the raise is a third of one of the chain, but each is read.
+#define RAISE_SUMS 16u
+#define SPLIT_SUMS 4u
+static void set_projection(vl_bootstrap_plan *plan) {
+    uint32_t gap = UINT32_C(1) << (plan->params.log_n - 1 - plan->params.log_slots);
+    plan->raise_sums = (uint16_t)(gap < RAISE_SUMS ? gap : RAISE_SUMS);
+    gap /= plan->raise_sums;
+    plan->split_sums = (uint16_t)(gap < SPLIT_SUMS ? gap : SPLIT_SUMS);
+}
+
+uint32_t vl_bootstrap_projection(const vl_bootstrap_plan *plan, const vl_params *p, uint32_t pass, uint64_t *galois) {
+    uint32_t step = plan->raise_sums << plan->params.log_slots, end = p->ring.n / 2 / plan->split_sums, count = 1;
+    for (uint32_t i = 0; i < pass && step < end; i++) step *= VL_BOOTSTRAP_SUMS;
+    for (; count < VL_BOOTSTRAP_SUMS && count * step < end; count++)
+        galois[count - 1] = vl_params_galois(p, (int32_t)(count * step));
+    return count - 1;
+}
+
+uint32_t vl_bootstrap_split(const vl_bootstrap_plan *plan, const vl_params *p, uint64_t *galois) {
+    uint64_t conj = vl_params_galois_conj(p);
+    uint32_t step = p->ring.n / 2 / plan->split_sums, count = 0;
+    for (uint32_t i = 0; i < plan->split_sums; i++) {
+        uint64_t g = vl_params_galois(p, (int32_t)(i * step));
+        if (i > 0) galois[count++] = g;
+        galois[count++] = g * conj & (2 * (uint64_t)p->ring.n - 1);
+    }
+    return count;
 }
 
 // The chain's prefix that SlotsToCoeffs uses, in one digit, and the fewest special primes that are not below it; where
@@ -439,6 +470,7 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
     plan->log2_failure = failure;
     plan->security_bits = p->security;
     set_levels(plan, p);
+    set_projection(plan);
     if (b->order == VL_SLOTS_FIRST) set_low(plan, p);
     double ratio = b->order == VL_SLOTS_FIRST ? exp2(b->log_ratio) : (double)p->literal.q[0] / plan->scale;
     vl_mod1_literal mod1 = {b->range, b->degree, b->doublings, b->arcsine, ratio};
@@ -450,7 +482,7 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
         for (uint32_t i = 0; i < plan->key_count; i++) plan->key_bytes += key_bytes(&p->literal, plan->keys[i].level);
         for (uint32_t i = 0; i < plan->low_count; i++)
             plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
-        plan->key_bytes += vl_encapsulation_bytes(p, plan->top);
+        plan->key_bytes += vl_encapsulation_bytes(p, plan->top, plan->raise_sums);
         plan->matrix_bytes = transform_bytes(&p->literal, &plan->cts, plan->top) +
                              transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
         plan->scratch_bytes = scratch_bytes(plan, p);

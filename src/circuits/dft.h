@@ -68,9 +68,10 @@ void vl_diagonal_map_free(vl_diagonal_map *m);
 // giants - 1 whole key switches, one division by P. d may be a.
 void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, vl_ciphertext *d,
                            const vl_ciphertext *a);
-// a += its rotations by k[0 .. count), count <= 16: one decomposition and one division by P. Needs less scratch than
+// a += its images under galois[0 .. count), count <= 16: one decomposition and one division by P. Needs less scratch than
 // vl_diagonal_map_apply with two giants.
-void vl_rotations_add(vl_exec *x, const vl_eval_keys *keys, const int32_t *k, uint32_t count, vl_ciphertext *a);
+void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count,
+                          vl_ciphertext *a);
 size_t vl_diagonal_map_scratch(const vl_params *p, uint32_t babies, uint32_t giants, uint16_t level);
 size_t vl_diagonal_map_encode_scratch(const vl_params *p, uint16_t level);
 

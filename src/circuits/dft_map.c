@@ -143,11 +143,15 @@ typedef struct apply_job {
 
 static size_t stride_of(const vl_params *p) { return p->ring.n + STAGGER; }
 
-static const vl_switch_key *key_for(const vl_eval_keys *keys, int32_t k, uint32_t nq) {
-    const vl_switch_key *key = vl_eval_keys_find(keys, vl_params_galois(keys->params, k));
+static const vl_switch_key *key_of(const vl_eval_keys *keys, uint64_t galois, uint32_t nq) {
+    const vl_switch_key *key = vl_eval_keys_find(keys, galois);
     assert(key && key->nq >= nq);
     (void)nq;
     return key;
+}
+
+static const vl_switch_key *key_for(const vl_eval_keys *keys, int32_t k, uint32_t nq) {
+    return key_of(keys, vl_params_galois(keys->params, k), nq);
 }
 
 static const vl_modulus *modulus_of(const apply_job *j, uint32_t i) {
@@ -334,12 +338,13 @@ static void rotations_limb(void *arg, size_t item, uint32_t slot) {
     }
 }
 
-void vl_rotations_add(vl_exec *x, const vl_eval_keys *keys, const int32_t *k, uint32_t count, vl_ciphertext *a) {
+void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count,
+                          vl_ciphertext *a) {
     const vl_params *p = keys->params;
     assert(count >= 1 && count <= 16 && a->degree == 1);
     size_t mark = vl_arena_mark(&x->arena);
     apply_job j = {.p = p, .in = a, .nq = a->level, .block = count};
-    for (uint32_t b = 0; b < count; b++) j.key[b + 1] = key_for(keys, k[b], a->level);
+    for (uint32_t b = 0; b < count; b++) j.key[b + 1] = key_of(keys, galois[b], a->level);
     j.sum = take_pair(x, p, a->level);
     size_t inside = vl_arena_mark(&x->arena);
     vl_digits digits = vl_rlwe_decompose(x, p, a->c[1], &x->arena);
