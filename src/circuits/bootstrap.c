@@ -247,15 +247,14 @@ static void mark_stage(run *s, uint32_t stage, const char *name, const vl_cipher
 // ct += its rotation by k slots
 static void fold(run *s, vl_ciphertext *ct, int32_t k) {
     uint64_t galois = vl_params_galois(s->p, k);
-    vl_automorphisms_add(s->x, s->keys, &galois, 1, ct);
+    vl_automorphisms_add(s->x, s->keys, &galois, 1, false, ct);
 }
 
 static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_eval_keys *keys = slots_first(b) ? &s->own->low : s->keys;
     for (uint32_t f = 0; f < b->plan.stc.factors; f++) {
-        vl_diagonal_map_apply(s->x, keys, &b->stc[f], ct, ct);
-        vl_ckks_rescale(s->x, keys->params, ct, ct);
+        vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, ct, ct);
         if (f == 0 && is_sparse(b) && !slots_first(b)) fold(s, ct, INT32_C(1) << b->plan.params.log_slots);
     }
 }
@@ -266,12 +265,10 @@ static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     const vl_bootstrap_params *lit = &b->plan.params;
     uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
     for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(&b->plan, s->p, pass, galois)) > 0; pass++)
-        vl_automorphisms_add(s->x, s->keys, galois, count, ct);
+        vl_automorphisms_add(s->x, s->keys, galois, count, false, ct);
     ct->scale = vl_mod1_reach(&b->plan.mod1.literal) * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
-    for (uint32_t f = 0; f < b->plan.cts.factors; f++) {
-        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], ct, ct);
-        if (f + 1 < b->plan.cts.factors) vl_ckks_rescale(s->x, s->p, ct, ct);
-    }
+    for (uint32_t f = 0; f < b->plan.cts.factors; f++)
+        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], f + 1 < b->plan.cts.factors, ct, ct);
 }
 
 static void times_i(run *s, vl_ciphertext *ct) {
@@ -288,12 +285,12 @@ static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_cipherte
         vl_ckks_rescale(s->x, s->p, im, im);
         im->scale = s->b->x_scale;
         vl_ckks_add(s->x, s->p, re, re, w);
+        vl_ckks_rescale(s->x, s->p, re, re);
     } else {
         uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
         uint32_t count = vl_bootstrap_split(&s->b->plan, s->p, galois);
-        vl_automorphisms_add(s->x, s->keys, galois, count, re);
+        vl_automorphisms_add(s->x, s->keys, galois, count, true, re);
     }
-    vl_ckks_rescale(s->x, s->p, re, re);
     re->scale = s->b->x_scale;
 }
 

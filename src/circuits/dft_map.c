@@ -281,8 +281,20 @@ static pair take_pair(vl_exec *x, const vl_params *p, uint32_t nq) {
     return t;
 }
 
-void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *map, vl_ciphertext *d,
-                           const vl_ciphertext *a) {
+// d = sum / P, or with a rescale sum / (P q).
+static void divide_sum(vl_exec *x, const vl_params *p, const pair *sum, uint32_t nq, bool rescale, vl_ciphertext *d) {
+    uint16_t left = (uint16_t)(rescale ? nq - 1 : nq);
+    for (uint32_t i = 0; i < 2; i++) {
+        d->c[i].nq = left;
+        (rescale ? vl_rlwe_mod_down_rescale : vl_rlwe_mod_down)(x, p, d->c[i], sum->c[i]);
+    }
+    d->level = left;
+    d->degree = 1;
+    if (rescale) d->scale /= (double)p->literal.q[left];
+}
+
+void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *map, bool rescale,
+                           vl_ciphertext *d, const vl_ciphertext *a) {
     const vl_params *p = keys->params;
     uint32_t nq = map->level, limbs = nq + p->ring.p_count, own = map->giants;
     assert(a->degree == 1 && a->level >= nq && d->capacity >= nq);
@@ -312,13 +324,8 @@ void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagon
     j.any = true;
     for (uint32_t g = 0; g < map->giants; g++)
         if (g != own) add_giant(x, &j, keys, map->giant[g], &j.kept[g]);
-    for (uint32_t i = 0; i < 2; i++) {
-        d->c[i].nq = (uint16_t)nq;
-        vl_rlwe_mod_down(x, p, d->c[i], j.sum.c[i]);
-    }
-    d->level = (uint16_t)nq;
-    d->degree = 1;
     d->scale = a->scale * map->scale;
+    divide_sum(x, p, &j.sum, nq, rescale, d);
     vl_arena_release(&x->arena, mark);
 }
 
@@ -339,7 +346,7 @@ static void rotations_limb(void *arg, size_t item, uint32_t slot) {
 }
 
 void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count,
-                          vl_ciphertext *a) {
+                          bool rescale, vl_ciphertext *a) {
     const vl_params *p = keys->params;
     assert(count >= 1 && count <= 16 && a->degree == 1);
     size_t mark = vl_arena_mark(&x->arena);
@@ -354,7 +361,7 @@ void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *
     j.scratch = vl_arena_take(&x->arena, slots * j.slot_words * sizeof(uint64_t));
     vl_exec_each(x, slots, limbs, rotations_limb, &j);
     vl_arena_release(&x->arena, inside);
-    for (uint32_t i = 0; i < 2; i++) vl_rlwe_mod_down(x, p, a->c[i], j.sum.c[i]);
+    divide_sum(x, p, &j.sum, j.nq, rescale, a);
     vl_arena_release(&x->arena, mark);
 }
 

@@ -83,8 +83,7 @@ static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
     // Two switches with one digit of q_0 against one special prime, their roundings, and the encryption.
     double n = ring->n, ratio = (double)q0 / (double)f->p->literal.p[0];
     double key = n / 12 * VL_SIGMA * VL_SIGMA * ratio * ratio, last = (1 + 2 * n / 3) / 12;
-    double before = key + (1 + WEIGHT) / 12.0 + 10.2; // and it goes into every rotation: coefficients that the sum keeps
-    double sigma = sqrt((double)sums * (double)sums * before / (double)sums + (double)sums * key + last);
+    double before = key + (1 + WEIGHT) / 12.0 + 10.2, sigma = sqrt((double)sums * (before + key) + last);
     double rms = sqrt(squares / n);
     assert_true(rms > 0.5 * sigma && rms < 1.5 * sigma);
     vl_poly_free(&got);
