@@ -10,7 +10,7 @@
 
 #define BLOCK 2048u // coefficients
 #define STAGGER 40u // words between limbs of scratch
-#define MIN_RUN 16u // shorter runs of equal words are not contiguous in the order of the transform
+#define ROW 16u // words: in the order of the transform shorter runs lie in pieces, see position_of
 #define MAX_BABIES 256u
 #define GROUP 16u // diagonals a sum takes at a time
 
@@ -28,13 +28,21 @@ static void fill(const vl_diagonals *d, const double complex *pre, const double 
     }
 }
 
+// Where the word k of a limb with runs of `run` equal words is first found. Runs of 16 and more are contiguous. A shorter
+// one has its 16 / run words in every row of 16, each run / 2 times in either half.
+static uint32_t position_of(uint32_t k, uint32_t run) {
+    if (run == 1 || run >= ROW) return k * run;
+    uint32_t words = ROW / run;
+    return k / words * ROW + k % words * (run / 2);
+}
+
 // Keeps one word a run of m, which has runs of `run` equal words.
 static uint64_t *compact(const vl_ring *ring, vl_poly m, uint32_t run) {
     uint32_t words = ring->n / run, limbs = (uint32_t)m.nq + m.np;
     uint64_t *out = vl_alloc_raw((size_t)limbs * words * sizeof *out);
     if (!out) return NULL;
     for (uint32_t i = 0; i < limbs; i++)
-        for (uint32_t k = 0; k < words; k++) out[(size_t)i * words + k] = m.x[(size_t)i * ring->n + (size_t)k * run];
+        for (uint32_t k = 0; k < words; k++) out[(size_t)i * words + k] = m.x[(size_t)i * ring->n + position_of(k, run)];
     return out;
 }
 
@@ -42,7 +50,6 @@ static velum_status encode_one(vl_exec *x, const vl_encoder *e, const double com
                                vl_diagonal_map *map, uint32_t at) {
     const vl_ring *ring = &vl_encoder_params(e)->ring;
     uint32_t run = ring->n / 2 / period;
-    if (run < MIN_RUN) run = 1;
     VL_TRY(vl_encode_complex(x, e, v, period, map->scale, m));
     map->x[at] = compact(ring, m, run);
     VL_FAIL_IF(!map->x[at], VELUM_E_NOMEM, "no memory for a transform's matrices");
@@ -185,6 +192,13 @@ static const uint64_t *diagonal_block(const apply_job *j, uint32_t cell, uint32_
     uint32_t run = j->map->run[cell], words = j->p->ring.n / run;
     const uint64_t *from = j->map->x[cell] + (size_t)limb * words;
     if (run == 1) return from + begin;
+    if (run < ROW) {
+        from += begin / run;
+        uint32_t shift = run == 8 ? 2 : run == 4 ? 1 : 0;
+        for (uint32_t at = 0; at < j->block; at += ROW, from += ROW / run)
+            for (uint32_t k = 0; k < ROW / 2; k++) to[at + k] = to[at + ROW / 2 + k] = from[k >> shift];
+        return to;
+    }
     for (uint32_t at = 0; at < j->block;) {
         uint32_t count = run < j->block ? run : j->block;
         uint64_t word = from[(begin + at) / run];

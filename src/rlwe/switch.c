@@ -21,7 +21,8 @@ typedef struct switch_job {
     const vl_params *p;
     const vl_switch_key *key;
     uint32_t nq, np, digits;
-    uint32_t first, last, group;     // limbs at hand, taken `group` at a time
+    uint32_t first, last;            // limbs at hand
+    uint32_t groups, group;          // shared out in so many groups, of `group` limbs at most
     vl_poly c;                       // what is switched (NTT domain)
     const vl_digits *d;              // already decomposed; or NULL, and then
     const uint64_t *y[VL_MAX_LIMBS]; // ... its limbs as coefficients, scaled for extension
@@ -57,6 +58,20 @@ static uint64_t divisor_inv(const switch_job *w, uint32_t i) {
     const vl_ring *ring = &w->p->ring;
     uint64_t inv = w->p->bases->p_inv[i];
     return w->left < w->nq ? vl_arith_mul(inv, ring->inv[w->left * ring->q_count + i], ring->mod[i].q) : inv;
+}
+
+// Shares limbs [first, last) out: groups of at most TARGETS, as many for every slot, their sizes one apart at most.
+static void set_groups(switch_job *w, uint32_t first, uint32_t last, uint32_t slots) {
+    uint32_t limbs = last - first, groups = (limbs + TARGETS - 1) / TARGETS;
+    groups = (groups + slots - 1) / slots * slots;
+    w->first = first;
+    w->last = last;
+    w->groups = groups < limbs ? groups : limbs;
+    w->group = (limbs + w->groups - 1) / w->groups;
+}
+
+static uint32_t group_begin(const switch_job *w, uint32_t item) {
+    return w->first + item * (w->last - w->first) / w->groups;
 }
 
 // Takes `count` limbs of scratch.
@@ -140,8 +155,7 @@ static void add_lifted(const switch_job *w, uint32_t i, uint32_t c, uint64_t *u)
 
 static void special_group(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
-    uint32_t first = w->first + (uint32_t)item * w->group, last = first + w->group;
-    if (last > w->last) last = w->last;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     uint64_t *buffer = w->scratch + slot * w->slot_words;
     if (!w->d) extend_group(w, first, last, buffer);
     for (uint32_t i = first; i < last; i++) {
@@ -174,8 +188,7 @@ static void finish_limb(const switch_job *w, uint32_t i, uint32_t c, const uint6
 static void quotient_group(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
     size_t stride = stride_of(w->p);
-    uint32_t first = w->first + (uint32_t)item * w->group, last = first + w->group;
-    if (last > w->last) last = w->last;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     uint64_t *sums = w->scratch + slot * w->slot_words, *parts = sums + 2 * stride;
     uint64_t *buffer = parts + (size_t)2 * w->group * stride;
     if (!w->u[0].x && !w->d) extend_group(w, first, last, buffer);
@@ -193,26 +206,16 @@ static void quotient_group(void *arg, size_t item, uint32_t slot) {
     }
 }
 
-// Limbs a group: at most TARGETS, equal groups, and one for every slot.
-static uint32_t group_of(uint32_t limbs, uint32_t slots) {
-    uint32_t groups = (limbs + TARGETS - 1) / TARGETS;
-    if (groups < slots) groups = slots;
-    return (limbs + groups - 1) / groups;
-}
-
 static size_t slot_limbs(uint32_t digits) { return 2 + (size_t)TARGETS * (2 + digits); }
 
 // Runs a phase over limbs [first, last), in groups small enough for every thread to get some.
 static void run_phase(vl_exec *x, switch_job *w, uint32_t first, uint32_t last, uint32_t digits, vl_exec_fn fn) {
-    uint32_t limbs = last - first, slots;
-    w->first = first;
-    w->last = last;
     w->slot_words = slot_limbs(digits) * stride_of(w->p);
-    slots = vl_exec_slots(x, limbs, w->slot_words * sizeof(uint64_t));
-    w->group = group_of(limbs, slots);
+    uint32_t slots = vl_exec_slots(x, last - first, w->slot_words * sizeof(uint64_t));
+    set_groups(w, first, last, slots);
     size_t mark = vl_arena_mark(&x->arena);
     w->scratch = vl_arena_take(&x->arena, slots * w->slot_words * sizeof(uint64_t));
-    vl_exec_each(x, slots, (limbs + w->group - 1) / w->group, fn, w);
+    vl_exec_each(x, slots, w->groups, fn, w);
     vl_arena_release(&x->arena, mark);
 }
 
@@ -324,8 +327,7 @@ static void decompose_group(void *arg, size_t item, uint32_t slot) {
     const decompose_job *job = arg;
     const switch_job *w = &job->w;
     (void)slot;
-    uint32_t first = w->first + (uint32_t)item * w->group, last = first + w->group;
-    if (last > w->last) last = w->last;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     for (uint32_t j = 0; j < w->digits; j++) {
         uint64_t *dst[TARGETS];
         for (uint32_t i = first; i < last; i++) dst[i - first] = limb_at(w, job->out->d[j], i);
@@ -344,11 +346,9 @@ static void decompose_group(void *arg, size_t item, uint32_t slot) {
 }
 
 static void decompose_phase(vl_exec *x, decompose_job *job, uint32_t first, uint32_t last) {
-    uint32_t limbs = last - first, slots = vl_exec_slots(x, limbs, 0);
-    job->w.first = first;
-    job->w.last = last;
-    job->w.group = group_of(limbs, slots);
-    vl_exec_each(x, slots, (limbs + job->w.group - 1) / job->w.group, decompose_group, job);
+    uint32_t slots = vl_exec_slots(x, last - first, 0);
+    set_groups(&job->w, first, last, slots);
+    vl_exec_each(x, slots, job->w.groups, decompose_group, job);
 }
 
 vl_digits vl_rlwe_decompose(vl_exec *x, const vl_params *p, vl_poly c, vl_arena *arena) {
