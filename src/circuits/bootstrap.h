@@ -47,6 +47,9 @@ typedef struct vl_bootstrap_params {
 // The named sets, NULL-terminated by name; and one by its name, NULL if there is none.
 const vl_bootstrap_params *vl_bootstrap_sets(void);
 const vl_bootstrap_params *vl_bootstrap_params_find(const char *name);
+// Levels that its EvalMod takes; bit sizes of its Q, lowest first, and their count.
+uint32_t vl_bootstrap_mod_levels(const vl_bootstrap_params *b);
+uint32_t vl_bootstrap_chain(const vl_bootstrap_params *b, uint8_t bits[VL_MAX_LIMBS]);
 // The CKKS parameters that a set wants.
 velum_status vl_bootstrap_literal(const vl_bootstrap_params *b, vl_params_literal *out);
 
