@@ -11,9 +11,9 @@
 // A slot holds a complex value with |Re|, |Im| <= 1 (SlotsToCoeffs first), so one bootstrap refreshes two real vectors.
 // With CoeffsToSlots first every coefficient must be at most the scale.
 //
-// Sparse slots (2^g < N/2): the sum of N/2 / 2^g rotations projects onto the subring, the transforms are of size 2^g, and
-// real and imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two. The sum is
-// a product of sums: the raise makes the first (rlwe/encapsulate.h), the sum with the conjugate the last.
+// Sparse slots (2^g < N/2): the sum of N/2 / 2^g rotations projects onto the subring, the transforms are of size 2^g,
+// and real and imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two. The
+// sum is a product of sums: the raise makes the first (rlwe/encapsulate.h), the sum with the conjugate the last.
 //
 // SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of
 // the work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for

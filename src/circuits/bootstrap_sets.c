@@ -193,9 +193,7 @@ const vl_bootstrap_params *vl_bootstrap_params_find(const char *name) {
     return NULL;
 }
 
-static bool masked(const vl_bootstrap_params *b) {
-    return b->order == VL_SLOTS_FIRST && b->log_slots + 1 < b->log_n;
-}
+static bool masked(const vl_bootstrap_params *b) { return b->order == VL_SLOTS_FIRST && b->log_slots + 1 < b->log_n; }
 
 uint32_t vl_bootstrap_mod_levels(const vl_bootstrap_params *b) {
     vl_mod1_literal f = {.range = b->range, .degree = b->degree, .doublings = b->doublings, .arcsine = b->arcsine};

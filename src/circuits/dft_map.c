@@ -10,7 +10,7 @@
 
 #define BLOCK 2048u // coefficients
 #define STAGGER 40u // words between limbs of scratch
-#define ROW 16u // words: in the order of the transform shorter runs lie in pieces, see position_of
+#define ROW 16u     // words: in the order of the transform shorter runs lie in pieces, see position_of
 #define MAX_BABIES 256u
 #define GROUP 16u // diagonals a sum takes at a time
 
@@ -28,8 +28,8 @@ static void fill(const vl_diagonals *d, const double complex *pre, const double 
     }
 }
 
-// Where the word k of a limb with runs of `run` equal words is first found. Runs of 16 and more are contiguous. A shorter
-// one has its 16 / run words in every row of 16, each run / 2 times in either half.
+// Where the word k of a limb with runs of `run` equal words is first found. Runs of 16 and more are contiguous. A
+// shorter one has its 16 / run words in every row of 16, each run / 2 times in either half.
 static uint32_t position_of(uint32_t k, uint32_t run) {
     if (run == 1 || run >= ROW) return k * run;
     uint32_t words = ROW / run;
@@ -42,7 +42,8 @@ static uint64_t *compact(const vl_ring *ring, vl_poly m, uint32_t run) {
     uint64_t *out = vl_alloc_raw((size_t)limbs * words * sizeof *out);
     if (!out) return NULL;
     for (uint32_t i = 0; i < limbs; i++)
-        for (uint32_t k = 0; k < words; k++) out[(size_t)i * words + k] = m.x[(size_t)i * ring->n + position_of(k, run)];
+        for (uint32_t k = 0; k < words; k++)
+            out[(size_t)i * words + k] = m.x[(size_t)i * ring->n + position_of(k, run)];
     return out;
 }
 
@@ -359,8 +360,8 @@ static void rotations_limb(void *arg, size_t item, uint32_t slot) {
     }
 }
 
-void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count,
-                          bool rescale, vl_ciphertext *a) {
+void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count, bool rescale,
+                          vl_ciphertext *a) {
     const vl_params *p = keys->params;
     assert(count >= 1 && count <= 16 && a->degree == 1);
     size_t mark = vl_arena_mark(&x->arena);

@@ -114,7 +114,8 @@ velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *k
 
 size_t vl_mod1_scratch(const vl_params *p, const vl_mod1 *f, uint16_t level) {
     vl_polynomial cosine = cosine_of(f), asine = arcsine_of(f);
-    size_t need = vl_poly_scratch(p, &cosine, level), other = vl_ckks_scratch(p, level) + vl_arena_need(3 * vl_poly_bytes(&p->ring, level, 0));
+    size_t need = vl_poly_scratch(p, &cosine, level),
+           other = vl_ckks_scratch(p, level) + vl_arena_need(3 * vl_poly_bytes(&p->ring, level, 0));
     if (other > need) need = other;
     other = f->literal.arcsine ? vl_poly_scratch(p, &asine, level) : 0;
     return other > need ? other : need;

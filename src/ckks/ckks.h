@@ -50,8 +50,8 @@ void vl_ckks_mul(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciph
                  const vl_switch_key *relin);
 void vl_ckks_square(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
                     const vl_switch_key *relin);
-// The product relinearised and rescaled in one division: level - 1, scale / q_{level-1}; a quarter cheaper than one after
-// the other. d needs no c[2].
+// The product relinearised and rescaled in one division: level - 1, scale / q_{level-1}; a quarter cheaper than one
+// after the other. d needs no c[2].
 void vl_ckks_mul_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
                          const vl_ciphertext *b, const vl_switch_key *relin);
 void vl_ckks_square_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,

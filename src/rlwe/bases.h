@@ -12,7 +12,7 @@ typedef struct vl_base_tables {
     // from_q[e]: the digit that ends with limb e, to the limbs of Q below the digit, then (full digits only) those
     // above it, then P.
     vl_base_ext from_q[VL_MAX_LIMBS];
-    vl_base_ext from_p;           // P to all limbs of Q
+    vl_base_ext from_p; // P to all limbs of Q
     // from_qp[e], e > 0: q_e and P (in that order) to the limbs of Q below e: a division by P q_e.
     vl_base_ext from_qp[VL_MAX_LIMBS];
     uint64_t p_mod[VL_MAX_LIMBS]; // P mod q_i

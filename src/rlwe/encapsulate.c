@@ -43,9 +43,9 @@ typedef struct make_job {
     const vl_params *p;
     const vl_secret_key *sk;
     vl_encapsulation *k;
-    const int64_t *t;    // sparse secret, coefficients
-    const int32_t *e;    // errors of down, then of the up keys
-    uint64_t *scratch;   // 4 limbs a slot
+    const int64_t *t;  // sparse secret, coefficients
+    const int32_t *e;  // errors of down, then of the up keys
+    uint64_t *scratch; // 4 limbs a slot
 } make_job;
 
 // Items: the limbs of each `up` key, then the two of `down`.
@@ -158,10 +158,10 @@ void vl_encapsulation_free(vl_encapsulation *k) {
 typedef struct raise_job {
     const vl_encapsulation *k;
     vl_ciphertext *out;
-    const int64_t *c0;   // signed coefficients, under t, the rotations already summed
-    const uint64_t *c1;  // coefficients modulo q_0
-    uint64_t *up[2];     // limb of p of the products, as coefficients
-    uint64_t *scratch;   // SLOT_LIMBS a slot
+    const int64_t *c0;  // signed coefficients, under t, the rotations already summed
+    const uint64_t *c1; // coefficients modulo q_0
+    uint64_t *up[2];    // limb of p of the products, as coefficients
+    uint64_t *scratch;  // SLOT_LIMBS a slot
 } raise_job;
 
 // (u - up) / p over the limb of m, u and the result in the NTT domain, up coefficients modulo p.

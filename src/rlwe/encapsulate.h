@@ -36,8 +36,8 @@ typedef struct vl_encapsulation {
 double vl_encapsulation_log_modulus(const vl_params *p);
 // VELUM_E_INSECURE if the table has no line for (N, weight) that grants log2(q_0 p) at the parameters' security.
 velum_status vl_encapsulation_check(const vl_params *p, uint32_t weight);
-// Draws t, makes all keys, forgets t. sums: 1 for a raise alone, else a power of two, step in slots. VELUM_E_INSECURE as
-// above; VELUM_E_USAGE for a level outside 2 .. q_count or other sums.
+// Draws t, makes all keys, forgets t. sums: 1 for a raise alone, else a power of two, step in slots. VELUM_E_INSECURE
+// as above; VELUM_E_USAGE for a level outside 2 .. q_count or other sums.
 velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, uint32_t weight,
                                   uint16_t level, uint32_t sums, int32_t step, vl_encapsulation *out);
 void vl_encapsulation_free(vl_encapsulation *k);

@@ -83,7 +83,7 @@ static uint64_t *take_limbs(vl_exec *x, const vl_params *p, size_t count) {
 typedef struct leave_job {
     const vl_params *p;
     vl_poly a;
-    uint32_t nq, first;           // limbs first .. of a
+    uint32_t nq, first;          // limbs first .. of a
     const vl_base_ext *division; // for its sources, which start there; NULL: for digits
     uint64_t *dst;
 } leave_job;
@@ -169,8 +169,8 @@ static void special_group(void *arg, size_t item, uint32_t slot) {
     }
 }
 
-// out = perm((u - t) / P + add), or with a rescale perm((u + P add - t) / (P q)); t: the part of the sum that is divided
-// away, extended, not yet transformed; overwritten.
+// out = perm((u - t) / P + add), or with a rescale perm((u + P add - t) / (P q)); t: the part of the sum that is
+// divided away, extended, not yet transformed; overwritten.
 static void finish_limb(const switch_job *w, uint32_t i, uint32_t c, const uint64_t *u, uint64_t *t) {
     const vl_modulus *m = modulus_of(w, i);
     uint64_t *out = limb_at(w, w->out[c], i), *d = w->perm ? t : out, inv = divisor_inv(w, i);
@@ -433,7 +433,8 @@ void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, vl_poly d, vl_poly
 
 size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq) {
     size_t limb = vl_arena_need(limb_bytes(p)), digits = vl_bases_digits(p, nq);
-    size_t switching = limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) + vl_cpu_count() * limb * slot_limbs((uint32_t)digits);
+    size_t switching =
+        limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) + vl_cpu_count() * limb * slot_limbs((uint32_t)digits);
     // Encryption and re-randomisation: four vectors of N words and a limb a thread.
     size_t encryption = limb * (4 + 2 * (size_t)vl_cpu_count());
     size_t ring = vl_ring_scratch(&p->ring, nq, p->ring.p_count);

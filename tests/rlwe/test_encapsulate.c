@@ -191,10 +191,8 @@ static void holds_to_the_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(raises_to_every_level),
-        cmocka_unit_test(sums_rotations),
-        cmocka_unit_test(same_bytes_everywhere),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(raises_to_every_level), cmocka_unit_test(sums_rotations),
+        cmocka_unit_test(same_bytes_everywhere), cmocka_unit_test(refuses),
         cmocka_unit_test(holds_to_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
