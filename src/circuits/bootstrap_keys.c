@@ -23,10 +23,16 @@ static velum_status make_low_keys(vl_exec *x, const vl_bootstrap_plan *plan, con
     return status;
 }
 
+static velum_status make_raise(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p, const vl_secret_key *sk,
+                               vl_encapsulation *out) {
+    return vl_encapsulation_new(x, p, sk, plan->params.weight, plan->top, plan->raise_sums,
+                                INT32_C(1) << plan->params.log_slots, out);
+}
+
 velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
                                    const vl_secret_key *sk, vl_bootstrap_keys *out) {
     vl_bootstrap_keys made = {0};
-    velum_status status = vl_encapsulation_new(x, p, sk, plan->params.weight, plan->top, &made.raise);
+    velum_status status = make_raise(x, plan, p, sk, &made.raise);
     if (status == VELUM_OK && plan->low_count) status = make_low_keys(x, plan, p, sk, &made);
     if (status != VELUM_OK) {
         vl_bootstrap_keys_free(&made);
@@ -52,7 +58,7 @@ static bool has_low(const vl_bootstrap_plan *plan) { return plan->low_count != 0
 static const vl_key_request *low_requests(const vl_bootstrap_plan *plan) { return plan->keys + plan->key_count; }
 
 size_t vl_bootstrap_keys_bytes(const vl_bootstrap_plan *plan, const vl_params *p) {
-    size_t bytes = vl_encapsulation_saved_bytes(p, plan->top);
+    size_t bytes = vl_encapsulation_saved_bytes(p, plan->top, plan->raise_sums);
     return has_low(plan) ? bytes + vl_keys_saved_bytes(&plan->low, low_requests(plan), plan->low_count, 0) : bytes;
 }
 
@@ -73,7 +79,7 @@ static velum_status write_low(vl_exec *x, const vl_bootstrap_plan *plan, const v
 velum_status vl_bootstrap_keys_write(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
                                      const vl_secret_key *sk, vl_writer *w) {
     vl_encapsulation raise;
-    VL_TRY(vl_encapsulation_new(x, p, sk, plan->params.weight, plan->top, &raise));
+    VL_TRY(make_raise(x, plan, p, sk, &raise));
     vl_encapsulation_save(&raise, w);
     vl_encapsulation_free(&raise);
     if (!has_low(plan)) return vl_writer_status(w);
@@ -106,6 +112,10 @@ static velum_status load(vl_exec *x, const vl_bootstrap_plan *plan, const vl_par
     VL_FAIL_IF(made->raise.level != plan->top || made->raise.weight != plan->params.weight, VELUM_E_MISMATCH,
                "bootstrap keys: an encapsulation key of weight %u for level %u, weight %u and level %u are needed",
                made->raise.weight, made->raise.level, plan->params.weight, plan->top);
+    VL_FAIL_IF(made->raise.sums != plan->raise_sums ||
+                   (plan->raise_sums > 1 && made->raise.step != INT32_C(1) << plan->params.log_slots),
+               VELUM_E_MISMATCH, "bootstrap keys: a raise that sums %u rotations by %d, %u by %d are needed",
+               made->raise.sums, made->raise.step, plan->raise_sums, 1 << plan->params.log_slots);
     if (!has_low(plan)) return VELUM_OK;
     VL_TRY(vl_params_new(&plan->low, p->ring.kernels, &made->low_params));
     VL_TRY(vl_eval_keys_load(x, made->low_params, r, &made->low));

@@ -45,7 +45,7 @@ static size_t eval_payload(const velum_client *c) {
     const vl_manifest *m = &c->manifest;
     size_t bytes = VL_EVAL_HEAD_BYTES + vl_eval_keys_bytes(c->params, m->keys, m->key_count, m->zero_nq);
     if (!m->bootstrapped) return bytes;
-    bytes += vl_encapsulation_saved_bytes(c->params, m->raise_level);
+    bytes += vl_encapsulation_saved_bytes(c->params, m->raise_level, m->raise_sums);
     return m->low_key_count ? bytes + vl_keys_saved_bytes(&m->low, m->low_keys, m->low_key_count, 0) : bytes;
 }
 
@@ -63,7 +63,8 @@ static velum_status write_low(const vl_manifest *m, const vl_params *low, const 
 static velum_status write_bootstrap(const velum_client *c, const vl_secret_key *sk, vl_exec *x, vl_writer *w) {
     const vl_manifest *m = &c->manifest;
     vl_encapsulation raise;
-    VL_TRY(vl_encapsulation_new(x, c->params, sk, m->raise_weight, m->raise_level, &raise));
+    VL_TRY(vl_encapsulation_new(x, c->params, sk, m->raise_weight, m->raise_level, m->raise_sums, (int32_t)m->raise_step,
+                                &raise));
     vl_encapsulation_save(&raise, w);
     vl_encapsulation_free(&raise);
     if (m->low_key_count == 0) return vl_writer_status(w);

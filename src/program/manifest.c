@@ -162,6 +162,8 @@ static void save_bootstrap(const vl_manifest *m, vl_writer *w) {
     save_keys(w, m->low_keys, m->low_key_count);
     vl_write_u16(w, m->raise_weight);
     vl_write_u16(w, m->raise_level);
+    vl_write_u32(w, m->raise_sums);
+    vl_write_u32(w, m->raise_step);
 }
 
 void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
@@ -339,7 +341,10 @@ static velum_status load_bootstrap(vl_reader *r, vl_manifest *m) {
     VL_TRY(load_keys(r, &m->low, &m->low_key_count, &m->low_keys));
     m->raise_weight = vl_read_u16(r);
     m->raise_level = vl_read_u16(r);
-    VL_FAIL_IF(r->bad || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n || m->raise_level < 2 ||
+    m->raise_sums = vl_read_u32(r);
+    m->raise_step = vl_read_u32(r);
+    VL_FAIL_IF(r->bad || m->raise_sums == 0 || m->raise_sums > VL_ENCAPSULATION_MAX_SUMS ||
+                   m->raise_step > 1u << p->log_n || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n || m->raise_level < 2 ||
                    m->raise_level > p->q_count,
                VELUM_E_FORMAT, "bootstrap: a raise by weight %u to level %u", m->raise_weight, m->raise_level);
     return VELUM_OK;

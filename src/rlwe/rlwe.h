@@ -113,8 +113,10 @@ void vl_rlwe_apply_key(vl_exec *x, const vl_params *p, const vl_digits *d, const
 // Limb i alone (limbs of Q below d->nq, then those of P), for loops that keep a limb in the cache. No threads.
 void vl_rlwe_apply_key_limb(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
                             uint64_t *u1);
-// d = round(u / P), from nq + np limbs to nq limbs.
+// d = round(u / P), from nq + np limbs to nq limbs; round(u / (P q_{nq-1})), to nq - 1 limbs: one rounding, and cheaper
+// than a division and a rescale.
 void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u);
+void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u);
 // out = rotation/conjugation of ct by key (degree 1). out may be ct.
 void vl_rlwe_rotate(vl_exec *x, const vl_params *p, const vl_switch_key *key, vl_ciphertext *out,
                     const vl_ciphertext *ct);
@@ -126,6 +128,10 @@ void vl_rlwe_rotate_lazy(vl_exec *x, const vl_params *p, const vl_switch_key *ke
                          const vl_ciphertext *ct, vl_poly o0, vl_poly o1);
 // Degree 2 to degree 1, in place.
 void vl_rlwe_relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *ct);
+// out = ct (degree 2) relinearised and divided by its last prime, in one division: level - 1, scale / q_{level-1}. out
+// needs room for that level and may be ct.
+void vl_rlwe_relinearise_rescale(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *out,
+                                 const vl_ciphertext *ct);
 // Arena bytes that any one of these (encryption and re-randomisation too) needs at level nq, beyond its arguments; a
 // slot for each of vl_cpu_count() threads included. A smaller arena that has room for one slot costs only parallelism.
 size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq);

@@ -130,7 +130,7 @@ static void add_bootstrap(const vl_params *p, const vl_manifest *manifest, vl_me
     if (plan && vl_program_bootstrap_plan(manifest, plan) == VELUM_OK) {
         m->bootstrap = plan->matrix_bytes + 2 * vl_poly_bytes(&p->ring, plan->mod_level + 1u, 0);
         m->keys += key_bytes(&manifest->low, manifest->low_keys, manifest->low_key_count);
-        m->keys += vl_encapsulation_bytes(p, manifest->raise_level);
+        m->keys += vl_encapsulation_bytes(p, manifest->raise_level, manifest->raise_sums);
         m->tables += ((uint64_t)manifest->low.q_count + manifest->low.p_count) * 4 * vl_poly_bytes(&p->ring, 1, 0);
         at_least(&m->scratch, plan->scratch_bytes);
         at_least(&m->scratch, vl_bootstrap_setup_scratch(p));
