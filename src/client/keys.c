@@ -63,8 +63,8 @@ static velum_status write_low(const vl_manifest *m, const vl_params *low, const 
 static velum_status write_bootstrap(const velum_client *c, const vl_secret_key *sk, vl_exec *x, vl_writer *w) {
     const vl_manifest *m = &c->manifest;
     vl_encapsulation raise;
-    VL_TRY(vl_encapsulation_new(x, c->params, sk, m->raise_weight, m->raise_level, m->raise_sums, (int32_t)m->raise_step,
-                                &raise));
+    VL_TRY(vl_encapsulation_new(x, c->params, sk, m->raise_weight, m->raise_level, m->raise_sums,
+                                (int32_t)m->raise_step, &raise));
     vl_encapsulation_save(&raise, w);
     vl_encapsulation_free(&raise);
     if (m->low_key_count == 0) return vl_writer_status(w);

@@ -81,10 +81,10 @@ typedef struct vl_nn_map { // how a linear map is done
 } vl_nn_map;
 typedef struct vl_nn_packing {
     uint32_t lanes;
-    uint32_t *valid;  // by value
-    double *reach;    // by value: |any slot| stays below it, valid or not
-    vl_nn_map *maps;  // by operation
-    double *seconds;         // by operation
+    uint32_t *valid; // by value
+    double *reach;   // by value: |any slot| stays below it, valid or not
+    vl_nn_map *maps; // by operation
+    double *seconds; // by operation
     double total;
     uint64_t memory; // ciphertexts and weights, roughly
 } vl_nn_packing;
@@ -114,8 +114,8 @@ typedef struct vl_nn_goal {
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
-// The same for plans with polynomials or comparisons, leveled or with bootstraps by the named sets (deep.c): every value
-// lies over all slots.
+// The same for plans with polynomials or comparisons, leveled or with bootstraps by the named sets (deep.c): every
+// value lies over all slots.
 velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                                vl_nn_choice *second, uint32_t *found);
 // Adds a choice to those found (choose.c).

@@ -344,8 +344,8 @@ static velum_status load_bootstrap(vl_reader *r, vl_manifest *m) {
     m->raise_sums = vl_read_u32(r);
     m->raise_step = vl_read_u32(r);
     VL_FAIL_IF(r->bad || m->raise_sums == 0 || m->raise_sums > VL_ENCAPSULATION_MAX_SUMS ||
-                   m->raise_step > 1u << p->log_n || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n || m->raise_level < 2 ||
-                   m->raise_level > p->q_count,
+                   m->raise_step > 1u << p->log_n || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n ||
+                   m->raise_level < 2 || m->raise_level > p->q_count,
                VELUM_E_FORMAT, "bootstrap: a raise by weight %u to level %u", m->raise_weight, m->raise_level);
     return VELUM_OK;
 }

@@ -153,13 +153,16 @@ static void damage(void **state) {
     open_ring(&k, "INSECURE-n10-sparse");
     const vl_params_literal *lit = &k.l.p->literal, *small = &k.plan.low;
     size_t n = k.l.p->ring.n, limb = 8 * n, top = k.plan.top, gap = VL_WORDS_GAP * 8;
-    size_t seeds = 64, down = seeds + 64, up = down + 2 * limb + gap, low = up + (top + 1) * limb + gap;
+    size_t seeds = 64, down = seeds + 64, up = down + 2 * limb + gap,
+           low = up + k.own.raise.sums * (top + 1) * limb + gap;
     size_t key = low + 64, halves = key + 64, poly = (k.own.low.key[0].nq + small->p_count) * limb + gap;
     // every section's borders
     const size_t borders[] = {0,
                               32,
                               36,
                               38,
+                              42,
+                              46,
                               seeds,
                               down,
                               down + limb,
@@ -184,9 +187,9 @@ static void damage(void **state) {
         for (size_t before = 1; before <= 9; before += 8)
             if (borders[i] >= before)
                 refused(&k, &k.plan, k.l.p, borders[i] - before, VELUM_E_FORMAT,
-                        i < 12 ? "encapsulation" : "evaluation");
+                        i < 14 ? "encapsulation" : "evaluation");
     for (size_t i = 0; i + 1 < sizeof borders / sizeof *borders; i++)
-        refused(&k, &k.plan, k.l.p, borders[i], VELUM_E_FORMAT, i < 11 ? "encapsulation" : "evaluation");
+        refused(&k, &k.plan, k.l.p, borders[i], VELUM_E_FORMAT, i < 13 ? "encapsulation" : "evaluation");
     // heads
     damaged(&k, 0, k.saved.data[0] ^ 1u, 1, VELUM_E_MISMATCH, "encapsulation key: made for other parameters");
     damaged(&k, 32, 0, 4, VELUM_E_FORMAT, "weight 0");
@@ -195,7 +198,12 @@ static void damage(void **state) {
     damaged(&k, 36, 1, 2, VELUM_E_FORMAT, "level 1");
     damaged(&k, 36, top + 1, 2, VELUM_E_FORMAT, "level");
     damaged(&k, 36, UINT16_MAX, 2, VELUM_E_FORMAT, "level 65535");
-    damaged(&k, 40, 1, 1, VELUM_E_FORMAT, "head");
+    damaged(&k, 38, 0, 4, VELUM_E_FORMAT, "a sum of 0");
+    damaged(&k, 38, UINT32_MAX, 4, VELUM_E_FORMAT, "a sum of 4294967295");
+    damaged(&k, 38, 2 * k.own.raise.sums, 4, VELUM_E_FORMAT, "encapsulation key");
+    damaged(&k, 42, UINT32_MAX, 4, VELUM_E_FORMAT, "rotations by -1");
+    damaged(&k, 42, 1, 4, VELUM_E_MISMATCH, "are needed");
+    damaged(&k, 46, 1, 1, VELUM_E_FORMAT, "head");
     damaged(&k, low, k.saved.data[low] ^ 1u, 1, VELUM_E_MISMATCH, "evaluation keys: made for other parameters");
     damaged(&k, low + 34, UINT32_MAX, 4, VELUM_E_FORMAT, "room");
     damaged(&k, low + 34, k.own.low.count - 1, 4, VELUM_E_MISMATCH, "is missing");
