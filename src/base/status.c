@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char last_error[512];
+static _Thread_local char last_error[2048];
 
 const char *velum_status_text(velum_status code) {
     switch (code) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/bootstrap.h"
 
-#include "rlwe/keys.h"
-
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -129,40 +127,6 @@ size_t vl_bootstrap_setup_scratch(const vl_params *p) {
     return vl_diagonal_map_encode_scratch(p, (uint16_t)p->ring.q_count);
 }
 
-// ---- keys ----
-
-static velum_status make_low_keys(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
-                                  const vl_secret_key *sk, vl_bootstrap_keys *out) {
-    VL_TRY(vl_params_new(&plan->low, p->ring.kernels, &out->low_params));
-    vl_secret_key low = {.coeffs = sk->coeffs}; // the same secret over fewer primes
-    VL_TRY(vl_keys_expand_secret(out->low_params, &low));
-    velum_status status =
-        vl_eval_keys_generate(x, out->low_params, &low, plan->keys + plan->key_count, plan->low_count, 0, &out->low);
-    vl_secret_free(low.s.x);
-    return status;
-}
-
-velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
-                                   const vl_secret_key *sk, vl_bootstrap_keys *out) {
-    vl_bootstrap_keys made = {0};
-    velum_status status = vl_encapsulation_new(x, p, sk, plan->params.weight, plan->top, &made.raise);
-    if (status == VELUM_OK && plan->low_count) status = make_low_keys(x, plan, p, sk, &made);
-    if (status != VELUM_OK) {
-        vl_bootstrap_keys_free(&made);
-        return status;
-    }
-    *out = made;
-    return VELUM_OK;
-}
-
-void vl_bootstrap_keys_free(vl_bootstrap_keys *keys) {
-    if (!keys) return;
-    vl_encapsulation_free(&keys->raise);
-    vl_eval_keys_free(&keys->low);
-    vl_params_free(keys->low_params);
-    *keys = (vl_bootstrap_keys){0};
-}
-
 // ---- checks ----
 
 static velum_status check_input(const vl_bootstrap *b, const vl_ciphertext *ct) {
@@ -208,6 +172,9 @@ static velum_status check_keys(const vl_bootstrap *b, const vl_eval_keys *keys, 
     VL_FAIL_IF(raise->level < plan->top || raise->weight != plan->params.weight, VELUM_E_MISMATCH,
                "bootstrap: an encapsulation key of weight %u for level %u, weight %u and level %u are needed",
                raise->weight, raise->level, plan->params.weight, plan->top);
+    VL_FAIL_IF(raise->sums != plan->raise_sums || (raise->sums > 1 && raise->step != 1 << plan->params.log_slots),
+               VELUM_E_MISMATCH, "bootstrap: an encapsulation key that sums %u rotations, %u are needed", raise->sums,
+               plan->raise_sums);
     return slots_first(b) ? check_key_set(b->low, &own->low, plan->keys + plan->key_count, plan->low_count) : VELUM_OK;
 }
 
@@ -241,14 +208,16 @@ static void mark_stage(run *s, uint32_t stage, const char *name, const vl_cipher
 }
 
 // ct += its rotation by k slots
-static void fold(run *s, vl_ciphertext *ct, int32_t k) { vl_rotations_add(s->x, s->keys, &k, 1, ct); }
+static void fold(run *s, vl_ciphertext *ct, int32_t k) {
+    uint64_t galois = vl_params_galois(s->p, k);
+    vl_automorphisms_add(s->x, s->keys, &galois, 1, false, ct);
+}
 
 static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_eval_keys *keys = slots_first(b) ? &s->own->low : s->keys;
     for (uint32_t f = 0; f < b->plan.stc.factors; f++) {
-        vl_diagonal_map_apply(s->x, keys, &b->stc[f], ct, ct);
-        vl_ckks_rescale(s->x, keys->params, ct, ct);
+        vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, ct, ct);
         if (f == 0 && is_sparse(b) && !slots_first(b)) fold(s, ct, INT32_C(1) << b->plan.params.log_slots);
     }
 }
@@ -257,33 +226,34 @@ static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
 static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_bootstrap_params *lit = &b->plan.params;
-    for (uint32_t k = lit->log_slots; k + 1u < lit->log_n; k += 3) { // up to eight at a time
-        int32_t by[7], count = 0;
-        for (int32_t i = 1; i < 8 && k + (i > 3 ? 3u : i > 1 ? 2u : 1u) < lit->log_n; i++) by[count++] = i << k;
-        vl_rotations_add(s->x, s->keys, by, (uint32_t)count, ct);
-    }
+    uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
+    for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(&b->plan, s->p, pass, galois)) > 0; pass++)
+        vl_automorphisms_add(s->x, s->keys, galois, count, false, ct);
     ct->scale = vl_mod1_reach(&b->plan.mod1.literal) * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
-    for (uint32_t f = 0; f < b->plan.cts.factors; f++) {
-        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], ct, ct);
-        if (f + 1 < b->plan.cts.factors) vl_ckks_rescale(s->x, s->p, ct, ct);
-    }
+    for (uint32_t f = 0; f < b->plan.cts.factors; f++)
+        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], f + 1 < b->plan.cts.factors, ct, ct);
 }
 
 static void times_i(run *s, vl_ciphertext *ct) {
     for (uint32_t i = 0; i < 2; i++) vl_ring_mul(s->x, &s->p->ring, ct->c[i], ct->c[i], s->b->i_unit);
 }
 
-// From slots w to EvalMod's inputs: re = w + conj w, and for full slots im = (w - conj w) / i.
+// From slots w to EvalMod's inputs: re = w + conj w, and for full slots im = (w - conj w) / i. Sparse slots: re alone,
+// with the rest of the projection. re may be w then.
 static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_ciphertext *im) {
-    vl_ckks_conjugate(s->x, s->keys, re, w);
     if (im) {
+        vl_ckks_conjugate(s->x, s->keys, re, w);
         vl_ckks_sub(s->x, s->p, im, re, w);
         times_i(s, im);
         vl_ckks_rescale(s->x, s->p, im, im);
         im->scale = s->b->x_scale;
+        vl_ckks_add(s->x, s->p, re, re, w);
+        vl_ckks_rescale(s->x, s->p, re, re);
+    } else {
+        uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
+        uint32_t count = vl_bootstrap_split(&s->b->plan, s->p, galois);
+        vl_automorphisms_add(s->x, s->keys, galois, count, true, re);
     }
-    vl_ckks_add(s->x, s->p, re, re, w);
-    vl_ckks_rescale(s->x, s->p, re, re);
     re->scale = s->b->x_scale;
 }
 
@@ -300,8 +270,11 @@ static velum_status bootstrap(run *s, vl_ciphertext *d, const vl_ciphertext *ct)
     vl_encapsulation_raise(s->x, &s->own->raise, plan->top, &w, &low);
     mark_stage(s, 1, "ModRaise", &w);
     coeffs_to_slots(s, &w);
-    vl_ciphertext re = vl_ciphertext_take(s->p, arena, w.level, 1);
-    if (!is_sparse(b)) other = vl_ciphertext_take(s->p, arena, w.level, 1);
+    vl_ciphertext re = w;
+    if (!is_sparse(b)) {
+        re = vl_ciphertext_take(s->p, arena, w.level, 1);
+        other = vl_ciphertext_take(s->p, arena, w.level, 1);
+    }
     split(s, &w, &re, is_sparse(b) ? NULL : &other);
     mark_stage(s, 2, "CoeffsToSlots", &re);
     VL_TRY(vl_mod1_apply(s->x, s->p, s->keys, &plan->mod1, plan->scale, &re, &re));

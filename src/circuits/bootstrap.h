@@ -11,8 +11,9 @@
 // A slot holds a complex value with |Re|, |Im| <= 1 (SlotsToCoeffs first), so one bootstrap refreshes two real vectors.
 // With CoeffsToSlots first every coefficient must be at most the scale.
 //
-// Sparse slots (2^g < N/2): log2(N/2) - g rotations project onto the subring, the transforms are of size 2^g, and real
-// and imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two.
+// Sparse slots (2^g < N/2): the sum of N/2 / 2^g rotations projects onto the subring, the transforms are of size 2^g,
+// and real and imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two. The
+// sum is a product of sums: the raise makes the first (rlwe/encapsulate.h), the sum with the conjugate the last.
 //
 // SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of
 // the work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for
@@ -46,6 +47,9 @@ typedef struct vl_bootstrap_params {
 // The named sets, NULL-terminated by name; and one by its name, NULL if there is none.
 const vl_bootstrap_params *vl_bootstrap_sets(void);
 const vl_bootstrap_params *vl_bootstrap_params_find(const char *name);
+// Levels that its EvalMod takes; bit sizes of its Q, lowest first, and their count.
+uint32_t vl_bootstrap_mod_levels(const vl_bootstrap_params *b);
+uint32_t vl_bootstrap_chain(const vl_bootstrap_params *b, uint8_t bits[VL_MAX_LIMBS]);
 // The CKKS parameters that a set wants.
 velum_status vl_bootstrap_literal(const vl_bootstrap_params *b, vl_params_literal *out);
 
@@ -59,6 +63,8 @@ typedef struct vl_bootstrap_plan {
     uint16_t stc_level;           // input of the first StC factor
     uint16_t in_level, out_level; // limbs needed of the input, and of the result
     uint16_t levels_left;         // to spend before the next bootstrap must start
+    uint16_t raise_sums;          // rotations summed by the raise: 0, n, 2 n, .. for n = 2^log_slots; 1: none
+    uint16_t split_sums;          // .. and with the conjugate
     double scale;                 // of input and result
     double log2_failure;          // of one bootstrap
     double precision_bits;        // estimate: -log2 of the mean |error| for full-range random slots
@@ -76,6 +82,11 @@ typedef struct vl_bootstrap_plan {
 // have not; VELUM_E_INSECURE if the failure probability is above 2^-128 or any key outside the security table (for sets
 // with security), naming the number and the limit.
 velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_params *p, vl_bootstrap_plan *out);
+#define VL_BOOTSTRAP_SUMS 8u // of the projection in one pass
+// The Galois elements of the projection's pass `pass` between the raise and CoeffsToSlots, beside 1; their count, less
+// than VL_BOOTSTRAP_SUMS, 0: no such pass. And those of the sum with the conjugate.
+uint32_t vl_bootstrap_projection(const vl_bootstrap_plan *plan, const vl_params *p, uint32_t pass, uint64_t *galois);
+uint32_t vl_bootstrap_split(const vl_bootstrap_plan *plan, const vl_params *p, uint64_t *galois);
 // log2 of the probability that some of `coefficients` raised coefficients is beyond range q_0 (sum of h + 1 uniform
 // variables: Irwin, Hall; Bossuat et al. 2022/024, section 5).
 double vl_bootstrap_log2_failure(uint32_t weight, uint32_t range, double coefficients);

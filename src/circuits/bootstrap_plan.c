@@ -1,239 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameter sets of bootstrapping and what can be said about one without running it.
+// What can be said about a bootstrap without running it.
 #include "circuits/bootstrap.h"
 
 #include "arith/arith.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define GIANT_PRICE 3.0 // of a giant's key switch against a baby's
-
-static const vl_bootstrap_params sets[] = {
-#define SLOTS_FIRST .order = VL_SLOTS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
-#define COEFFS_FIRST .order = VL_COEFFS_FIRST, .range = 16, .degree = 15, .doublings = 3, .weight = 32
-    {.name = "n16-full",
-     SLOTS_FIRST,
-     .log_n = 16,
-     .log_slots = 15,
-     .cts_factors = 3,
-     .cts_bits = 50,
-     .stc_factors = 3,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 9,
-     .left_bits = 40,
-     .special = 12,
-     .digit_limbs = 12,
-     .log_ratio = 11,
-     .security_bits = 128},
-    {.name = "n16-full-20",
-     SLOTS_FIRST,
-     .log_n = 16,
-     .log_slots = 15,
-     .cts_factors = 3,
-     .cts_bits = 48,
-     .stc_factors = 3,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 9,
-     .left_bits = 40,
-     .special = 9,
-     .digit_limbs = 9,
-     .log_ratio = 8,
-     .arcsine = 3,
-     .security_bits = 128},
-    {.name = "n16-sparse9",
-     SLOTS_FIRST,
-     .log_n = 16,
-     .log_slots = 9,
-     .cts_factors = 2,
-     .cts_bits = 50,
-     .stc_factors = 2,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 9,
-     .left_bits = 40,
-     .special = 12,
-     .digit_limbs = 12,
-     .log_ratio = 11,
-     .security_bits = 128},
-    {.name = "n16-sparse12",
-     SLOTS_FIRST,
-     .log_n = 16,
-     .log_slots = 12,
-     .cts_factors = 3,
-     .cts_bits = 50,
-     .stc_factors = 2,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 9,
-     .left_bits = 40,
-     .special = 12,
-     .digit_limbs = 12,
-     .log_ratio = 11,
-     .security_bits = 128},
-    {.name = "n16-coeffs-first",
-     COEFFS_FIRST,
-     .log_n = 16,
-     .log_slots = 15,
-     .cts_factors = 3,
-     .cts_bits = 50,
-     .stc_factors = 3,
-     .stc_bits = 45,
-     .mod_bits = 50,
-     .left = 9,
-     .left_bits = 40,
-     .special = 12,
-     .digit_limbs = 12,
-     .security_bits = 128},
-    {.name = "n16-full-30",
-     SLOTS_FIRST,
-     .log_n = 16,
-     .log_slots = 15,
-     .cts_factors = 3,
-     .cts_bits = 50,
-     .stc_factors = 3,
-     .stc_bits = 34,
-     .mod_bits = 50,
-     .left = 13,
-     .left_bits = 30,
-     .special = 10,
-     .digit_limbs = 10,
-     .log_ratio = 11,
-     .security_bits = 128},
-    {.name = "n15-full",
-     SLOTS_FIRST,
-     .log_n = 15,
-     .log_slots = 14,
-     .cts_factors = 2,
-     .cts_bits = 48,
-     .stc_factors = 2,
-     .stc_bits = 38,
-     .mod_bits = 48,
-     .left = 4,
-     .left_bits = 38,
-     .special = 2,
-     .digit_limbs = 2,
-     .log_ratio = 11,
-     .security_bits = 128},
-    {.name = "INSECURE-n10-full",
-     SLOTS_FIRST,
-     .log_n = 10,
-     .log_slots = 9,
-     .cts_factors = 2,
-     .cts_bits = 50,
-     .stc_factors = 2,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 2,
-     .left_bits = 40,
-     .special = 5,
-     .digit_limbs = 5,
-     .log_ratio = 11},
-    {.name = "INSECURE-n10-full-20",
-     SLOTS_FIRST,
-     .log_n = 10,
-     .log_slots = 9,
-     .cts_factors = 2,
-     .cts_bits = 50,
-     .stc_factors = 2,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 2,
-     .left_bits = 40,
-     .special = 5,
-     .digit_limbs = 5,
-     .log_ratio = 8,
-     .arcsine = 3},
-    {.name = "INSECURE-n10-sparse",
-     SLOTS_FIRST,
-     .log_n = 10,
-     .log_slots = 6,
-     .cts_factors = 2,
-     .cts_bits = 50,
-     .stc_factors = 2,
-     .stc_bits = 40,
-     .mod_bits = 50,
-     .left = 2,
-     .left_bits = 40,
-     .special = 5,
-     .digit_limbs = 5,
-     .log_ratio = 11},
-    {.name = "INSECURE-n10-coeffs",
-     COEFFS_FIRST,
-     .log_n = 10,
-     .log_slots = 9,
-     .cts_factors = 3,
-     .cts_bits = 50,
-     .stc_factors = 3,
-     .stc_bits = 45,
-     .mod_bits = 50,
-     .left = 2,
-     .left_bits = 40,
-     .special = 5,
-     .digit_limbs = 5},
-    {.name = "INSECURE-n10-coeffs-sparse",
-     COEFFS_FIRST,
-     .log_n = 10,
-     .log_slots = 6,
-     .cts_factors = 2,
-     .cts_bits = 50,
-     .stc_factors = 2,
-     .stc_bits = 45,
-     .mod_bits = 50,
-     .left = 2,
-     .left_bits = 40,
-     .special = 5,
-     .digit_limbs = 5},
-    {.name = NULL},
-};
-
-const vl_bootstrap_params *vl_bootstrap_sets(void) { return sets; }
-
-const vl_bootstrap_params *vl_bootstrap_params_find(const char *name) {
-    for (const vl_bootstrap_params *b = sets; b->name; b++)
-        if (strcmp(b->name, name) == 0) return b;
-    return NULL;
-}
+#define GIANT_PRICE 5.5 // of a giant's key switch against a baby's, measured at 24 limbs and 12 special primes
 
 static bool sparse(const vl_bootstrap_params *b) { return b->log_slots + 1 < b->log_n; }
-static bool masked(const vl_bootstrap_params *b) { return sparse(b) && b->order == VL_SLOTS_FIRST; }
-
-static uint32_t mod_levels(const vl_bootstrap_params *b) {
-    vl_mod1_literal f = {.range = b->range, .degree = b->degree, .doublings = b->doublings, .arcsine = b->arcsine};
-    return vl_mod1_levels(&f);
-}
-
-// Bit sizes of Q, lowest first; their count.
-static uint32_t chain(const vl_bootstrap_params *b, uint8_t bits[VL_MAX_LIMBS]) {
-    const struct part {
-        uint32_t count;
-        uint8_t bits;
-    } slots_first[] = {{1, 50}, {b->stc_factors, b->stc_bits}, {b->left, b->left_bits}, {masked(b), b->left_bits}},
-      coeffs_first[] = {{1, 50}, {b->left, b->left_bits}, {b->stc_factors, b->stc_bits}, {0, 0}},
-      upper[] = {{mod_levels(b), b->mod_bits}, {b->cts_factors, b->cts_bits}},
-      *lower = b->order == VL_SLOTS_FIRST ? slots_first : coeffs_first;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < 6; i++) {
-        struct part t = i < 4 ? lower[i] : upper[i - 4];
-        for (uint32_t k = 0; k < t.count && count < VL_MAX_LIMBS; k++) bits[count++] = t.bits;
-    }
-    return count;
-}
-
-velum_status vl_bootstrap_literal(const vl_bootstrap_params *b, vl_params_literal *out) {
-    uint8_t q[VL_MAX_LIMBS], p[VL_MAX_LIMBS];
-    vl_params_literal lit = {.log_n = b->log_n, .p_count = b->special, .digit_limbs = b->digit_limbs};
-    lit.q_count = chain(b, q);
-    lit.security_bits = b->security_bits;
-    lit.scale = ldexp(1, b->left_bits);
-    memset(p, 50, sizeof p);
-    VL_TRY(vl_params_choose(&lit, q, p));
-    *out = lit;
-    return VELUM_OK;
-}
 
 double vl_bootstrap_log2_failure(uint32_t weight, uint32_t range, double coefficients) {
     long double n = weight + 1, x = n / 2 - range, sum = 0, choose = 1;
@@ -270,14 +46,16 @@ static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, 
 
 static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     const vl_bootstrap_params *b = &plan->params;
-    for (uint32_t k = b->log_slots; k + 1u < b->log_n; k += 3)
-        for (int32_t i = 1; i < 8 && k + (i > 3 ? 3u : i > 1 ? 2u : 1u) < b->log_n; i++)
-            VL_TRY(want_key(plan, vl_params_galois(p, i << k), plan->top));
+    uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
+    for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(plan, p, pass, galois)) > 0; pass++)
+        for (uint32_t i = 0; i < count; i++) VL_TRY(want_key(plan, galois[i], plan->top));
     VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
-    VL_TRY(want_key(plan, vl_params_galois_conj(p), plan->mod_level + 1u));
+    for (uint32_t i = 0, count = vl_bootstrap_split(plan, p, galois); i < count; i++)
+        VL_TRY(want_key(plan, galois[i], plan->mod_level + 1u));
     VL_TRY(want_key(plan, 0, plan->mod_level));
     if (sparse(b)) // the halves are folded together
-        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots), plan->out_level));
+        VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots),
+                        b->order == VL_SLOTS_FIRST ? plan->out_level : plan->stc_level - 1u));
     if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, &plan->stc, plan->stc_level);
     vl_bootstrap_plan *low = vl_alloc(sizeof *low);
     VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
@@ -290,6 +68,35 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     }
     vl_free(low);
     return status;
+}
+
+// How the projection's sums are shared out: a key of the raise is a third of one of the chain, but each is read.
+#define RAISE_SUMS 16u
+#define SPLIT_SUMS 4u
+static void set_projection(vl_bootstrap_plan *plan) {
+    uint32_t gap = UINT32_C(1) << (plan->params.log_n - 1 - plan->params.log_slots);
+    plan->raise_sums = (uint16_t)(gap < RAISE_SUMS ? gap : RAISE_SUMS);
+    gap /= plan->raise_sums;
+    plan->split_sums = (uint16_t)(gap < SPLIT_SUMS ? gap : SPLIT_SUMS);
+}
+
+uint32_t vl_bootstrap_projection(const vl_bootstrap_plan *plan, const vl_params *p, uint32_t pass, uint64_t *galois) {
+    uint32_t step = plan->raise_sums << plan->params.log_slots, end = p->ring.n / 2 / plan->split_sums, count = 1;
+    for (uint32_t i = 0; i < pass && step < end; i++) step *= VL_BOOTSTRAP_SUMS;
+    for (; count < VL_BOOTSTRAP_SUMS && count * step < end; count++)
+        galois[count - 1] = vl_params_galois(p, (int32_t)(count * step));
+    return count - 1;
+}
+
+uint32_t vl_bootstrap_split(const vl_bootstrap_plan *plan, const vl_params *p, uint64_t *galois) {
+    uint64_t conj = vl_params_galois_conj(p);
+    uint32_t step = p->ring.n / 2 / plan->split_sums, count = 0;
+    for (uint32_t i = 0; i < plan->split_sums; i++) {
+        uint64_t g = vl_params_galois(p, (int32_t)(i * step));
+        if (i > 0) galois[count++] = g;
+        galois[count++] = g * conj & (2 * (uint64_t)p->ring.n - 1);
+    }
+    return count;
 }
 
 // The chain's prefix that SlotsToCoeffs uses, in one digit, and the fewest special primes that are not below it; where
@@ -324,7 +131,6 @@ static uint64_t transform_bytes(const vl_params_literal *p, const vl_dft_plan *t
         uint32_t f = t->inverse ? t->factors - 1u - i : i;
         log += t->stages[f];
         uint32_t run = (UINT32_C(1) << (p->log_n - 1)) >> log;
-        if (run < 16) run = 1;
         bytes += (uint64_t)vl_dft_price(t, f).products * (level - f + p->p_count) * ((UINT64_C(8) << p->log_n) / run);
     }
     return bytes;
@@ -367,12 +173,20 @@ static double transform_seconds(const vl_params_literal *p, const vl_dft_plan *t
     return sum;
 }
 
+// Of a sum of `count` automorphisms.
+static double sum_seconds(const vl_params_literal *p, uint32_t level, uint32_t count) {
+    return switch_seconds(p, level, false) + (count - 1) * switch_seconds(p, level, true);
+}
+
 static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
     vl_polynomial f = {.basis = VL_CHEBYSHEV, .degree = plan->params.degree, .lo = -1, .hi = 1, .c = plan->mod1.c};
     uint32_t relins = vl_poly_plan(&f).relinearisations + plan->params.doublings + 1u, level = plan->mod_level;
     double mod = relins * 1.6 * switch_seconds(&p->literal, level - 3, false);
-    double sums =
-        0.6 * (plan->params.log_n - 1 - plan->params.log_slots) * switch_seconds(&p->literal, plan->top, false);
+    uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
+    double sums = 0;
+    for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(plan, p, pass, galois)) > 0; pass++)
+        sums += sum_seconds(&p->literal, plan->top, count);
+    sums += sum_seconds(&p->literal, plan->mod_level + 1u, vl_bootstrap_split(plan, p, galois));
     return transform_seconds(&p->literal, &plan->cts, plan->top) +
            transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
            (sparse(&plan->params) ? 1 : 2) * mod;
@@ -395,7 +209,7 @@ static double precision_of(const vl_bootstrap_plan *plan) {
 
 static velum_status check_shape(const vl_bootstrap_params *b, const vl_params *p) {
     uint8_t bits[VL_MAX_LIMBS];
-    uint32_t count = chain(b, bits);
+    uint32_t count = vl_bootstrap_chain(b, bits);
     VL_FAIL_IF(p->literal.log_n != b->log_n || p->ring.q_count != count, VELUM_E_MISMATCH,
                "bootstrap set %s wants N=2^%u and %u limbs, the parameters have N=2^%u and %u", b->name, b->log_n,
                count, p->literal.log_n, p->ring.q_count);
@@ -411,11 +225,11 @@ static void set_levels(vl_bootstrap_plan *plan, const vl_params *p) {
     const vl_bootstrap_params *b = &plan->params;
     plan->top = (uint16_t)p->ring.q_count;
     plan->mod_level = (uint16_t)(plan->top - b->cts_factors);
-    uint16_t after = (uint16_t)(plan->mod_level - mod_levels(b));
+    uint16_t after = (uint16_t)(plan->mod_level - vl_bootstrap_mod_levels(b));
     plan->levels_left = b->left;
     if (b->order == VL_SLOTS_FIRST) {
         plan->in_level = plan->stc_level = (uint16_t)(1 + b->stc_factors);
-        plan->out_level = (uint16_t)(after - masked(b));
+        plan->out_level = (uint16_t)(after - sparse(b));
     } else {
         plan->in_level = 1;
         plan->stc_level = after;
@@ -439,6 +253,7 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
     plan->log2_failure = failure;
     plan->security_bits = p->security;
     set_levels(plan, p);
+    set_projection(plan);
     if (b->order == VL_SLOTS_FIRST) set_low(plan, p);
     double ratio = b->order == VL_SLOTS_FIRST ? exp2(b->log_ratio) : (double)p->literal.q[0] / plan->scale;
     vl_mod1_literal mod1 = {b->range, b->degree, b->doublings, b->arcsine, ratio};
@@ -450,7 +265,7 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
         for (uint32_t i = 0; i < plan->key_count; i++) plan->key_bytes += key_bytes(&p->literal, plan->keys[i].level);
         for (uint32_t i = 0; i < plan->low_count; i++)
             plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
-        plan->key_bytes += vl_encapsulation_bytes(p, plan->top);
+        plan->key_bytes += vl_encapsulation_bytes(p, plan->top, plan->raise_sums);
         plan->matrix_bytes = transform_bytes(&p->literal, &plan->cts, plan->top) +
                              transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
         plan->scratch_bytes = scratch_bytes(plan, p);

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#define NEARLY 1.15 // times the least price: a split with fewer keys is preferred
+
 // ---- plans ----
 
 // Whether the factor holds the largest stage, so that its diagonals wrap around.
@@ -50,6 +52,21 @@ vl_dft_cost vl_dft_price(const vl_dft_plan *plan, uint32_t factor) {
                          wraps(plan, factor) ? UINT32_C(1) << s : (UINT32_C(2) << s) - 1};
 }
 
+static double price_of(vl_dft_plan plan, uint32_t factor, uint8_t log_babies, double giant_price) {
+    plan.log_babies[factor] = log_babies;
+    vl_dft_cost c = vl_dft_price(&plan, factor);
+    return c.babies + giant_price * c.giants;
+}
+
+// The fewest babies (which means the fewest keys) that are nearly the cheapest.
+static uint8_t babies_of(const vl_dft_plan *plan, uint32_t factor, double giant_price) {
+    double best = INFINITY;
+    for (uint8_t b = 0; b <= plan->stages[factor]; b++) best = fmin(best, price_of(*plan, factor, b, giant_price));
+    for (uint8_t b = 0; b < plan->stages[factor]; b++)
+        if (price_of(*plan, factor, b, giant_price) <= NEARLY * best) return b;
+    return plan->stages[factor];
+}
+
 velum_status vl_dft_plan_even(bool inverse, uint32_t log_slots, uint32_t factors, double giant_price,
                               vl_dft_plan *out) {
     VL_FAIL_IF(factors == 0 || factors > VL_DFT_MAX_FACTORS || factors > log_slots, VELUM_E_USAGE,
@@ -59,18 +76,7 @@ velum_status vl_dft_plan_even(bool inverse, uint32_t log_slots, uint32_t factors
         uint32_t at = inverse ? f : factors - 1 - f;
         plan.stages[at] = (uint8_t)(log_slots / factors + (f < log_slots % factors));
     }
-    for (uint32_t f = 0; f < factors; f++) {
-        double best = INFINITY;
-        for (uint8_t b = 0; b <= plan.stages[f]; b++) {
-            vl_dft_plan t = plan;
-            t.log_babies[f] = b;
-            vl_dft_cost c = vl_dft_price(&t, f);
-            double price = c.babies + giant_price * c.giants;
-            if (price >= best) continue;
-            best = price;
-            plan.log_babies[f] = b;
-        }
-    }
+    for (uint32_t f = 0; f < factors; f++) plan.log_babies[f] = babies_of(&plan, f, giant_price);
     VL_TRY(vl_dft_plan_check(&plan));
     *out = plan;
     return VELUM_OK;

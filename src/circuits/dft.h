@@ -64,13 +64,14 @@ velum_status vl_diagonal_map_new(vl_exec *x, const vl_encoder *e, const vl_diago
                                  const double complex *pre, const double complex *post, uint16_t level, double scale,
                                  vl_diagonal_map *out);
 void vl_diagonal_map_free(vl_diagonal_map *m);
-// d = M a at a's level (m->level or above), not rescaled: scale *= m->scale. One decomposition, babies - 1 hoisted and
-// giants - 1 whole key switches, one division by P. d may be a.
-void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, vl_ciphertext *d,
-                           const vl_ciphertext *a);
-// a += its rotations by k[0 .. count), count <= 16: one decomposition and one division by P. Needs less scratch than
-// vl_diagonal_map_apply with two giants.
-void vl_rotations_add(vl_exec *x, const vl_eval_keys *keys, const int32_t *k, uint32_t count, vl_ciphertext *a);
+// d = M a at m's level (a's is that or above), scale *= m->scale; with `rescale` one level lower, in the same division.
+// One decomposition, babies - 1 hoisted and giants - 1 whole key switches, one division by P. d may be a.
+void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, bool rescale,
+                           vl_ciphertext *d, const vl_ciphertext *a);
+// a += its images under galois[0 .. count), count <= 16, then rescaled if asked: one decomposition and one division.
+// Needs less scratch than vl_diagonal_map_apply with two giants.
+void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count, bool rescale,
+                          vl_ciphertext *a);
 size_t vl_diagonal_map_scratch(const vl_params *p, uint32_t babies, uint32_t giants, uint16_t level);
 size_t vl_diagonal_map_encode_scratch(const vl_params *p, uint16_t level);
 

@@ -10,7 +10,7 @@
 
 #define BLOCK 2048u // coefficients
 #define STAGGER 40u // words between limbs of scratch
-#define MIN_RUN 16u // shorter runs of equal words are not contiguous in the order of the transform
+#define ROW 16u     // words: in the order of the transform shorter runs lie in pieces, see position_of
 #define MAX_BABIES 256u
 #define GROUP 16u // diagonals a sum takes at a time
 
@@ -28,13 +28,22 @@ static void fill(const vl_diagonals *d, const double complex *pre, const double 
     }
 }
 
+// Where the word k of a limb with runs of `run` equal words is first found. Runs of 16 and more are contiguous. A
+// shorter one has its 16 / run words in every row of 16, each run / 2 times in either half.
+static uint32_t position_of(uint32_t k, uint32_t run) {
+    if (run == 1 || run >= ROW) return k * run;
+    uint32_t words = ROW / run;
+    return k / words * ROW + k % words * (run / 2);
+}
+
 // Keeps one word a run of m, which has runs of `run` equal words.
 static uint64_t *compact(const vl_ring *ring, vl_poly m, uint32_t run) {
     uint32_t words = ring->n / run, limbs = (uint32_t)m.nq + m.np;
     uint64_t *out = vl_alloc_raw((size_t)limbs * words * sizeof *out);
     if (!out) return NULL;
     for (uint32_t i = 0; i < limbs; i++)
-        for (uint32_t k = 0; k < words; k++) out[(size_t)i * words + k] = m.x[(size_t)i * ring->n + (size_t)k * run];
+        for (uint32_t k = 0; k < words; k++)
+            out[(size_t)i * words + k] = m.x[(size_t)i * ring->n + position_of(k, run)];
     return out;
 }
 
@@ -42,7 +51,6 @@ static velum_status encode_one(vl_exec *x, const vl_encoder *e, const double com
                                vl_diagonal_map *map, uint32_t at) {
     const vl_ring *ring = &vl_encoder_params(e)->ring;
     uint32_t run = ring->n / 2 / period;
-    if (run < MIN_RUN) run = 1;
     VL_TRY(vl_encode_complex(x, e, v, period, map->scale, m));
     map->x[at] = compact(ring, m, run);
     VL_FAIL_IF(!map->x[at], VELUM_E_NOMEM, "no memory for a transform's matrices");
@@ -143,11 +151,15 @@ typedef struct apply_job {
 
 static size_t stride_of(const vl_params *p) { return p->ring.n + STAGGER; }
 
-static const vl_switch_key *key_for(const vl_eval_keys *keys, int32_t k, uint32_t nq) {
-    const vl_switch_key *key = vl_eval_keys_find(keys, vl_params_galois(keys->params, k));
+static const vl_switch_key *key_of(const vl_eval_keys *keys, uint64_t galois, uint32_t nq) {
+    const vl_switch_key *key = vl_eval_keys_find(keys, galois);
     assert(key && key->nq >= nq);
     (void)nq;
     return key;
+}
+
+static const vl_switch_key *key_for(const vl_eval_keys *keys, int32_t k, uint32_t nq) {
+    return key_of(keys, vl_params_galois(keys->params, k), nq);
 }
 
 static const vl_modulus *modulus_of(const apply_job *j, uint32_t i) {
@@ -181,6 +193,13 @@ static const uint64_t *diagonal_block(const apply_job *j, uint32_t cell, uint32_
     uint32_t run = j->map->run[cell], words = j->p->ring.n / run;
     const uint64_t *from = j->map->x[cell] + (size_t)limb * words;
     if (run == 1) return from + begin;
+    if (run < ROW) {
+        from += begin / run;
+        uint32_t shift = run == 8 ? 2 : run == 4 ? 1 : 0;
+        for (uint32_t at = 0; at < j->block; at += ROW, from += ROW / run)
+            for (uint32_t k = 0; k < ROW / 2; k++) to[at + k] = to[at + ROW / 2 + k] = from[k >> shift];
+        return to;
+    }
     for (uint32_t at = 0; at < j->block;) {
         uint32_t count = run < j->block ? run : j->block;
         uint64_t word = from[(begin + at) / run];
@@ -277,8 +296,20 @@ static pair take_pair(vl_exec *x, const vl_params *p, uint32_t nq) {
     return t;
 }
 
-void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *map, vl_ciphertext *d,
-                           const vl_ciphertext *a) {
+// d = sum / P, or with a rescale sum / (P q).
+static void divide_sum(vl_exec *x, const vl_params *p, const pair *sum, uint32_t nq, bool rescale, vl_ciphertext *d) {
+    uint16_t left = (uint16_t)(rescale ? nq - 1 : nq);
+    for (uint32_t i = 0; i < 2; i++) {
+        d->c[i].nq = left;
+        (rescale ? vl_rlwe_mod_down_rescale : vl_rlwe_mod_down)(x, p, d->c[i], sum->c[i]);
+    }
+    d->level = left;
+    d->degree = 1;
+    if (rescale) d->scale /= (double)p->literal.q[left];
+}
+
+void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *map, bool rescale,
+                           vl_ciphertext *d, const vl_ciphertext *a) {
     const vl_params *p = keys->params;
     uint32_t nq = map->level, limbs = nq + p->ring.p_count, own = map->giants;
     assert(a->degree == 1 && a->level >= nq && d->capacity >= nq);
@@ -308,13 +339,8 @@ void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagon
     j.any = true;
     for (uint32_t g = 0; g < map->giants; g++)
         if (g != own) add_giant(x, &j, keys, map->giant[g], &j.kept[g]);
-    for (uint32_t i = 0; i < 2; i++) {
-        d->c[i].nq = (uint16_t)nq;
-        vl_rlwe_mod_down(x, p, d->c[i], j.sum.c[i]);
-    }
-    d->level = (uint16_t)nq;
-    d->degree = 1;
     d->scale = a->scale * map->scale;
+    divide_sum(x, p, &j.sum, nq, rescale, d);
     vl_arena_release(&x->arena, mark);
 }
 
@@ -334,12 +360,13 @@ static void rotations_limb(void *arg, size_t item, uint32_t slot) {
     }
 }
 
-void vl_rotations_add(vl_exec *x, const vl_eval_keys *keys, const int32_t *k, uint32_t count, vl_ciphertext *a) {
+void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count, bool rescale,
+                          vl_ciphertext *a) {
     const vl_params *p = keys->params;
     assert(count >= 1 && count <= 16 && a->degree == 1);
     size_t mark = vl_arena_mark(&x->arena);
     apply_job j = {.p = p, .in = a, .nq = a->level, .block = count};
-    for (uint32_t b = 0; b < count; b++) j.key[b + 1] = key_for(keys, k[b], a->level);
+    for (uint32_t b = 0; b < count; b++) j.key[b + 1] = key_of(keys, galois[b], a->level);
     j.sum = take_pair(x, p, a->level);
     size_t inside = vl_arena_mark(&x->arena);
     vl_digits digits = vl_rlwe_decompose(x, p, a->c[1], &x->arena);
@@ -349,7 +376,7 @@ void vl_rotations_add(vl_exec *x, const vl_eval_keys *keys, const int32_t *k, ui
     j.scratch = vl_arena_take(&x->arena, slots * j.slot_words * sizeof(uint64_t));
     vl_exec_each(x, slots, limbs, rotations_limb, &j);
     vl_arena_release(&x->arena, inside);
-    for (uint32_t i = 0; i < 2; i++) vl_rlwe_mod_down(x, p, a->c[i], j.sum.c[i]);
+    divide_sum(x, p, &j.sum, j.nq, rescale, a);
     vl_arena_release(&x->arena, mark);
 }
 

@@ -29,21 +29,22 @@ static vl_ciphertext at_level(vl_ciphertext a, uint16_t level) {
 static void make_power(run *s, uint32_t i) {
     uint32_t a = vl_poly_left_power(i), b = i - a;
     uint16_t level = (uint16_t)(s->top - vl_poly_power_depth(i) + 1);
-    vl_ciphertext *d = &s->power[i];
-    *d = vl_ciphertext_take(s->p, &s->x->arena, level, 1);
-    vl_ckks_mul(s->x, s->p, d, &s->power[a], &s->power[b], s->relin);
+    s->power[i] = vl_ciphertext_take(s->p, &s->x->arena, level - 1u, 1);
+    size_t mark = vl_arena_mark(&s->x->arena);
+    vl_ciphertext d = vl_ciphertext_take(s->p, &s->x->arena, level, 2);
+    vl_ckks_mul(s->x, s->p, &d, &s->power[a], &s->power[b], NULL);
     if (s->basis == VL_CHEBYSHEV) { // T_i = 2 T_a T_b - T_{a-b}
-        double scale = d->scale;
-        vl_ckks_add(s->x, s->p, d, d, d);
+        vl_ckks_add(s->x, s->p, &d, &d, &d);
         if (a == b) {
-            vl_ckks_add_const(s->x, s->p, d, d, -1);
+            vl_ckks_add_const(s->x, s->p, &d, &d, -1);
         } else {
             const vl_ciphertext *t = &s->power[a - b];
-            int64_t k = (int64_t)rint(scale / t->scale);
-            for (int c = 0; c < 2; c++) vl_ring_mul_i64_add(s->x, &s->p->ring, d->c[c], t->c[c], -k);
+            int64_t k = (int64_t)rint(d.scale / t->scale);
+            for (int c = 0; c < 2; c++) vl_ring_mul_i64_add(s->x, &s->p->ring, d.c[c], t->c[c], -k);
         }
     }
-    vl_ckks_rescale(s->x, s->p, d, d);
+    vl_rlwe_relinearise_rescale(s->x, s->p, s->relin, &s->power[i], &d);
+    vl_arena_release(&s->x->arena, mark);
 }
 
 // ---- nodes ----
@@ -93,8 +94,10 @@ static velum_status make_sum(run *s, const vl_poly_coeffs *f, uint32_t budget, d
     double sum_scale = scale * last_prime(s, level_of_sum(s, budget));
     start_sum(s, budget, sum_scale, out);
     VL_TRY(sum(s, f, budget, sum_scale, out));
-    if (out->degree == 2) vl_rlwe_relinearise(s->x, s->p, s->relin, out);
-    vl_ckks_rescale(s->x, s->p, out, out);
+    if (out->degree == 2)
+        vl_rlwe_relinearise_rescale(s->x, s->p, s->relin, out, out);
+    else
+        vl_ckks_rescale(s->x, s->p, out, out);
     out->scale = scale;
     return VELUM_OK;
 }
@@ -252,7 +255,8 @@ static size_t scratch(const vl_params *p, const vl_polynomial *f, uint16_t level
     size_t limb = vl_poly_bytes(&p->ring, 1, 0), limbs = 2 * (size_t)level; // the variable
     uint32_t top = level - (vl_poly_changes_variable(f) && t.depth > 0 ? 1u : 0u);
     for (uint32_t i = 2; i <= c.degree; i++)
-        if (t.needed[i]) limbs += 2 * (top - vl_poly_power_depth(i) + 1);
+        if (t.needed[i]) limbs += 2 * (top - vl_poly_power_depth(i));
+    limbs += 3 * (size_t)level; // a power that is being made
     // A node's sum, and below it either its quotient or its remainder; nodes times w come before those without.
     limbs += 3 * (size_t)level * (2 * t.depth + 1) * (times ? 2 : 1);
     return limbs * limb + vl_arena_need((VL_POLY_MAX_DEGREE + 1) * sizeof(vl_ciphertext)) + vl_ckks_scratch(p, level);

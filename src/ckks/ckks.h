@@ -50,6 +50,12 @@ void vl_ckks_mul(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciph
                  const vl_switch_key *relin);
 void vl_ckks_square(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
                     const vl_switch_key *relin);
+// The product relinearised and rescaled in one division: level - 1, scale / q_{level-1}; a quarter cheaper than one
+// after the other. d needs no c[2].
+void vl_ckks_mul_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
+                         const vl_ciphertext *b, const vl_switch_key *relin);
+void vl_ckks_square_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
+                            const vl_switch_key *relin);
 // level - 1, scale / q_{level-1}; any degree
 void vl_ckks_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a);
 // Rotation by k to the left with its key out of keys (asserts that it is there). k = 0 modulo N/2 needs none.

@@ -160,6 +160,20 @@ void vl_ckks_square(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_c
     vl_ckks_mul(x, p, d, a, a, relin);
 }
 
+void vl_ckks_mul_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
+                         const vl_ciphertext *b, const vl_switch_key *relin) {
+    size_t mark = vl_arena_mark(&x->arena);
+    vl_ciphertext t = vl_ciphertext_take(p, &x->arena, min_level(a, b), 2);
+    vl_ckks_mul(x, p, &t, a, b, NULL);
+    vl_rlwe_relinearise_rescale(x, p, relin, d, &t);
+    vl_arena_release(&x->arena, mark);
+}
+
+void vl_ckks_square_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
+                            const vl_switch_key *relin) {
+    vl_ckks_mul_rescale(x, p, d, a, a, relin);
+}
+
 void vl_ckks_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a) {
     assert(a->level >= 2);
     vl_ciphertext u = *a;

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#define POWER_MOST 31
+
 static bool is_identity(const uint32_t *map, size_t count, size_t n) {
     for (size_t i = 0; i < count; i++)
         if (map[i] != i) return false;
@@ -43,9 +45,8 @@ static velum_status steps_with_constant(vl_nn_lowering *w, const vl_nn_node *n, 
     return VELUM_OK;
 }
 
-// The symbol with elements picked by a map; a quadratic stays one where the map is the identity.
-static velum_status picked(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const uint32_t *map,
-                           const vl_nn_tensor *t, vl_nn_sym *out) {
+velum_status vl_nn_pick(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const uint32_t *map,
+                        const vl_nn_tensor *t, vl_nn_sym *out) {
     const vl_nn_form *f;
     if (x->kind == VL_NN_FORM && x->epilogue == VL_EPILOGUE_NONE && is_identity(map, t->count, x->t.count)) {
         *out = *x;
@@ -55,8 +56,10 @@ static velum_status picked(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x,
     vl_nn_form *selected;
     VL_TRY(vl_nn_affine(w, n, x, &f));
     VL_NN_FAIL_IF(t->count > VL_MAX_FEATURES, n, VELUM_E_LIMIT, "%zu features", t->count);
+    *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = *t, .root = f};
+    if (is_identity(map, t->count, x->t.count)) return VELUM_OK;
     VL_TRY(vl_nn_form_select(w->h, f, map, (uint32_t)t->count, &selected));
-    *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = *t, .root = is_identity(map, t->count, x->t.count) ? f : selected};
+    out->root = selected;
     return VELUM_OK;
 }
 
@@ -91,8 +94,8 @@ static velum_status form_times_form(vl_nn_lowering *w, const vl_nn_node *n, vl_n
                 is_identity(pair->b, pair->out.count, y->t.count);
     if (!same) {
         vl_nn_sym u, v;
-        VL_TRY(picked(w, n, x, pair->a, &pair->out, &u));
-        VL_TRY(picked(w, n, y, pair->b, &pair->out, &v));
+        VL_TRY(vl_nn_pick(w, n, x, pair->a, &pair->out, &u));
+        VL_TRY(vl_nn_pick(w, n, y, pair->b, &pair->out, &v));
         VL_TRY(vl_nn_affine(w, n, &u, &f));
         VL_TRY(vl_nn_affine(w, n, &v, &g));
         *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = pair->out};
@@ -117,8 +120,8 @@ static velum_status form_plus_form(vl_nn_lowering *w, const vl_nn_node *n, vl_nn
                                    const vl_nn_pair *pair, vl_nn_sym *out) {
     double sign = n->op == VL_NN_Sub ? -1 : 1;
     vl_nn_sym u, v;
-    VL_TRY(picked(w, n, x, pair->a, &pair->out, &u));
-    VL_TRY(picked(w, n, y, pair->b, &pair->out, &v));
+    VL_TRY(vl_nn_pick(w, n, x, pair->a, &pair->out, &u));
+    VL_TRY(vl_nn_pick(w, n, y, pair->b, &pair->out, &v));
     if (u.root == v.root) {
         vl_nn_sym p, q;
         VL_TRY(open_quadratic(w, &u, &p));
@@ -151,7 +154,7 @@ static velum_status form_with_constant(vl_nn_lowering *w, const vl_nn_node *n, v
     VL_NN_FAIL_IF(divides && constant_first, n, VELUM_E_UNSUPPORTED,
                   "division by an encrypted value; divide by constants only");
     vl_nn_sym u, q;
-    VL_TRY(picked(w, n, x, mx, &pair->out, &u));
+    VL_TRY(vl_nn_pick(w, n, x, mx, &pair->out, &u));
     VL_TRY(open_quadratic(w, &u, &q));
     for (size_t i = 0; i < pair->out.count; i++) {
         double v = k[mk[i]];
@@ -178,9 +181,10 @@ static velum_status power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, 
     VL_NN_FAIL_IF(y->kind != VL_NN_KNOWN || y->t.count != 1, n, VELUM_E_UNSUPPORTED,
                   "the exponent must be one constant");
     double e = y->t.v[0];
-    VL_NN_FAIL_IF(e != 1 && e != 2 && e != 3 && e != 4 && e != 8, n, VELUM_E_UNSUPPORTED,
-                  "exponent %g; 1, 2, 3, 4 and 8 work", e);
+    VL_NN_FAIL_IF(!(e >= 1 && e <= POWER_MOST) || e != floor(e), n, VELUM_E_UNSUPPORTED,
+                  "exponent %g; integers from 1 to %d work", e, POWER_MOST);
     const vl_nn_form *f;
+    if (e != 1 && e != 2 && e != 3 && e != 4 && e != 8) return vl_nn_lower_power(w, n, x, e, out);
     if (x->kind == VL_NN_STEPS) VL_TRY(vl_nn_affine(w, n, x, &f));
     vl_nn_pair same;
     VL_TRY(vl_nn_broadcast(w->h, n, &x->t, &x->t, &same));

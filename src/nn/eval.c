@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nn/eval.h"
+#include "nn/activation.h"
+#include "nn/eval_ops.h"
 #include <math.h>
 #include <string.h>
 
@@ -8,12 +10,38 @@ velum_status vl_nn_check_arity(const vl_nn_node *n) {
         vl_nn_opcode op;
         uint32_t least, most;
     } counts[] = {
-        {VL_NN_Add, 2, 2},       {VL_NN_Sub, 2, 2},     {VL_NN_Mul, 2, 2},       {VL_NN_Div, 2, 2},
-        {VL_NN_Mod, 2, 2},       {VL_NN_Pow, 2, 2},     {VL_NN_MatMul, 2, 2},    {VL_NN_Gather, 2, 2},
-        {VL_NN_Gemm, 2, 3},      {VL_NN_Clip, 1, 3},    {VL_NN_Constant, 0, 0},  {VL_NN_Concat, 1, VL_NN_MAX_NODES},
-        {VL_NN_Slice, 1, 5},     {VL_NN_Reshape, 1, 2}, {VL_NN_Split, 1, 2},     {VL_NN_Squeeze, 1, 2},
-        {VL_NN_Unsqueeze, 1, 2}, {VL_NN_Expand, 2, 2},  {VL_NN_ReduceSum, 1, 2}, {VL_NN_ReduceMean, 1, 2},
+        {VL_NN_Add, 2, 2},
+        {VL_NN_Sub, 2, 2},
+        {VL_NN_Mul, 2, 2},
+        {VL_NN_Div, 2, 2},
+        {VL_NN_Mod, 2, 2},
+        {VL_NN_Pow, 2, 2},
+        {VL_NN_MatMul, 2, 2},
+        {VL_NN_Gather, 2, 2},
+        {VL_NN_Gemm, 2, 3},
+        {VL_NN_Clip, 1, 3},
+        {VL_NN_Constant, 0, 0},
+        {VL_NN_Concat, 1, VL_NN_MAX_NODES},
+        {VL_NN_Slice, 1, 5},
+        {VL_NN_Reshape, 1, 2},
+        {VL_NN_Split, 1, 2},
+        {VL_NN_Squeeze, 1, 2},
+        {VL_NN_Unsqueeze, 1, 2},
+        {VL_NN_Expand, 2, 2},
+        {VL_NN_ReduceSum, 1, 2},
+        {VL_NN_ReduceMean, 1, 2},
         {VL_NN_Dropout, 1, 3},
+        {VL_NN_ReduceProd, 1, 2},
+        {VL_NN_Conv, 2, 3},
+        {VL_NN_BatchNormalization, 5, 5},
+        {VL_NN_Pad, 1, 4},
+        {VL_NN_Max, 1, VL_NN_MAX_NODES},
+        {VL_NN_Min, 1, VL_NN_MAX_NODES},
+        {VL_NN_PRelu, 2, 2},
+        {VL_NN_Equal, 2, 2},
+        {VL_NN_Where, 3, 3},
+        {VL_NN_OneHot, 3, 3},
+        {VL_NN_Range, 3, 3},
     };
     uint32_t least = 1, most = 1;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -58,10 +86,13 @@ static velum_status shape(vl_nn_heap *h, const vl_nn_tensor *a, vl_nn_tensor *ou
 static velum_status binary(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *a, const vl_nn_tensor *b,
                            vl_nn_tensor *out) {
     vl_nn_pair pair;
-    VL_TRY(vl_nn_broadcast(h, n, a, b, &pair));
+    vl_nn_tensor u = *a, w = *b;
+    if (n->op == VL_NN_Equal) u.extents = w.extents = false; // the batch's -1 below equals nothing
+    VL_TRY(vl_nn_broadcast(h, n, &u, &w, &pair));
     bool integer = a->integer && b->integer, fmod_rule = vl_nn_attr_int(n, "fmod", 0) != 0;
     *out = pair.out;
     if (n->op == VL_NN_Pow) out->integer = a->integer;
+    if (n->op == VL_NN_Equal) out->integer = true;
     VL_NN_TAKE(h, out->v, out->count);
     for (size_t i = 0; i < out->count; i++) {
         double x = a->v[pair.a[i]], y = b->v[pair.b[i]], z = 0;
@@ -73,10 +104,28 @@ static velum_status binary(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tenso
         case VL_NN_Mul: z = x * y; break;
         case VL_NN_Div: z = integer ? trunc(x / y) : x / y; break;
         case VL_NN_Mod: z = fmod_rule ? fmod(x, y) : x - y * floor(x / y); break;
+        case VL_NN_Max: z = fmax(x, y); break;
+        case VL_NN_Min: z = fmin(x, y); break;
+        case VL_NN_PRelu: z = x < 0 ? y * x : x; break;
+        case VL_NN_Equal:
+            z = x == y && !(a->extents && pair.a[i] == 0 && x == -1) && !(b->extents && pair.b[i] == 0 && y == -1);
+            break;
         default: z = pow(x, y); break;
         }
         VL_NN_FAIL_IF(!isfinite(z), n, VELUM_E_VALUE, "element %zu is not finite", i);
         out->v[i] = z;
+    }
+    return VELUM_OK;
+}
+
+// Max and Min of any number of operands.
+static velum_status several(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *const *in, vl_nn_tensor *out) {
+    *out = *in[0];
+    for (uint32_t k = 1; k < n->in_count; k++) {
+        vl_nn_tensor next;
+        VL_NN_FAIL_IF(!in[k], n, VELUM_E_FORMAT, "input %u is missing", k);
+        VL_TRY(binary(h, n, out, in[k], &next));
+        *out = next;
     }
     return VELUM_OK;
 }
@@ -108,7 +157,10 @@ static velum_status reduce(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tenso
     VL_TRY(vl_nn_reduction_of(h, n, in, &r));
     *out = r.out;
     VL_NN_TAKE(h, out->v, out->count);
-    for (size_t i = 0; i < in[0]->count; i++) out->v[r.target[i]] += in[0]->v[i];
+    bool multiplies = n->op == VL_NN_ReduceProd;
+    for (size_t i = 0; i < out->count; i++) out->v[i] = multiplies;
+    for (size_t i = 0; i < in[0]->count; i++)
+        out->v[r.target[i]] = multiplies ? out->v[r.target[i]] * in[0]->v[i] : out->v[r.target[i]] + in[0]->v[i];
     for (size_t i = 0; n->op == VL_NN_ReduceMean && i < out->count; i++) out->v[i] /= r.group;
     return VELUM_OK;
 }
@@ -153,21 +205,11 @@ static velum_status along_axis(const vl_nn_graph *g, vl_nn_heap *h, const vl_nn_
     return VELUM_OK;
 }
 
-static velum_status unary(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *const *in, vl_nn_tensor *out) {
-    double lo = 0, hi = 0;
-    if (n->op == VL_NN_Clip) VL_TRY(vl_nn_clip_bounds(n, in, &lo, &hi));
-    VL_NN_FAIL_IF(in[0]->extents, n, VELUM_E_UNSUPPORTED, "arithmetic on the batch size");
-    *out = *in[0];
+static velum_status negate(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor *x, vl_nn_tensor *out) {
+    VL_NN_FAIL_IF(x->extents, n, VELUM_E_UNSUPPORTED, "arithmetic on the batch size");
+    *out = *x;
     VL_NN_TAKE(h, out->v, out->count);
-    for (size_t i = 0; i < out->count; i++) {
-        double x = in[0]->v[i];
-        switch (n->op) {
-        case VL_NN_Neg: out->v[i] = -x; break;
-        case VL_NN_Floor: out->v[i] = floor(x); break;
-        case VL_NN_Clip: out->v[i] = fmin(fmax(x, lo), hi); break;
-        default: out->v[i] = 1 / (1 + exp(-x)); break;
-        }
-    }
+    for (size_t i = 0; i < out->count; i++) out->v[i] = -x->v[i];
     return VELUM_OK;
 }
 
@@ -200,6 +242,9 @@ static velum_status view(vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n, con
             double x = in[v.source ? v.source[i] : 0]->v[v.element[i]];
             out[k].v[i] = truncate ? trunc(x) : x;
         }
+        bool batch = false; // a list of extents without the batch's -1 is a list of numbers
+        for (size_t i = 0; out[k].extents && i < out[k].count; i++) batch = batch || out[k].v[i] == -1;
+        out[k].extents = batch;
     }
     return VELUM_OK;
 }
@@ -214,20 +259,33 @@ velum_status vl_nn_eval_node(vl_nn_graph *g, vl_nn_heap *h, const vl_nn_node *n,
     case VL_NN_Mul:
     case VL_NN_Div:
     case VL_NN_Mod:
+    case VL_NN_Equal:
+    case VL_NN_PRelu:
     case VL_NN_Pow: return binary(h, n, in[0], in[1], out);
+    case VL_NN_Max:
+    case VL_NN_Min: return several(h, n, in, out);
+    case VL_NN_Conv:
+    case VL_NN_AveragePool:
+    case VL_NN_MaxPool:
+    case VL_NN_GlobalAveragePool: return vl_nn_eval_window(h, n, in, out);
+    case VL_NN_BatchNormalization: return vl_nn_eval_norm(h, n, in, out);
+    case VL_NN_Pad: return vl_nn_eval_pad(h, n, in, out);
+    case VL_NN_LabelEncoder: return vl_nn_eval_labels(h, n, in, out);
+    case VL_NN_Where: return vl_nn_eval_where(h, n, in, out);
+    case VL_NN_OneHot: return vl_nn_eval_one_hot(h, n, in, out);
+    case VL_NN_ConstantOfShape: return vl_nn_eval_fill(h, n, in, out);
+    case VL_NN_Range: return vl_nn_eval_range(h, n, in, out);
     case VL_NN_MatMul:
     case VL_NN_Gemm: return product(h, n, in, out);
     case VL_NN_ReduceSum:
     case VL_NN_ReduceMean: return reduce(h, n, in, out);
     case VL_NN_Softmax:
     case VL_NN_ArgMax: return along_axis(g, h, n, in[0], out);
-    case VL_NN_Neg:
-    case VL_NN_Floor:
-    case VL_NN_Clip:
-    case VL_NN_Sigmoid: return unary(h, n, in, out);
+    case VL_NN_Neg: return negate(h, n, in[0], out);
+    case VL_NN_ReduceProd: return reduce(h, n, in, out);
     case VL_NN_Gather:
         if (in[1]->batched) return lookup(h, n, in[0], in[1], out);
         return view(g, h, n, in, out);
-    default: return view(g, h, n, in, out);
+    default: return vl_nn_is_activation(n->op) ? vl_nn_eval_scalar(h, n, in, out) : view(g, h, n, in, out);
     }
 }

@@ -18,37 +18,76 @@
 
 // X(operator): what the importer knows
 #define VL_NN_OP_LIST(X)                                                                                               \
+    X(Abs)                                                                                                             \
     X(Add)                                                                                                             \
     X(ArgMax)                                                                                                          \
+    X(AveragePool)                                                                                                     \
+    X(BatchNormalization)                                                                                              \
     X(Cast)                                                                                                            \
+    X(Ceil)                                                                                                            \
+    X(Celu)                                                                                                            \
     X(Clip)                                                                                                            \
     X(Concat)                                                                                                          \
     X(Constant)                                                                                                        \
+    X(ConstantOfShape)                                                                                                 \
+    X(Conv)                                                                                                            \
     X(Div)                                                                                                             \
     X(Dropout)                                                                                                         \
+    X(Elu)                                                                                                             \
+    X(Equal)                                                                                                           \
+    X(Erf)                                                                                                             \
+    X(Exp)                                                                                                             \
     X(Expand)                                                                                                          \
     X(Flatten)                                                                                                         \
     X(Floor)                                                                                                           \
     X(Gather)                                                                                                          \
+    X(Gelu)                                                                                                            \
     X(Gemm)                                                                                                            \
+    X(GlobalAveragePool)                                                                                               \
+    X(HardSigmoid)                                                                                                     \
+    X(HardSwish)                                                                                                       \
     X(Identity)                                                                                                        \
+    X(LabelEncoder)                                                                                                    \
+    X(LeakyRelu)                                                                                                       \
+    X(Log)                                                                                                             \
     X(MatMul)                                                                                                          \
+    X(Max)                                                                                                             \
+    X(MaxPool)                                                                                                         \
+    X(Min)                                                                                                             \
+    X(Mish)                                                                                                            \
     X(Mod)                                                                                                             \
     X(Mul)                                                                                                             \
     X(Neg)                                                                                                             \
+    X(OneHot)                                                                                                          \
+    X(Pad)                                                                                                             \
     X(Pow)                                                                                                             \
+    X(PRelu)                                                                                                           \
+    X(Range)                                                                                                           \
+    X(Reciprocal)                                                                                                      \
     X(ReduceMean)                                                                                                      \
+    X(ReduceProd)                                                                                                      \
     X(ReduceSum)                                                                                                       \
+    X(Relu)                                                                                                            \
     X(Reshape)                                                                                                         \
+    X(Round)                                                                                                           \
+    X(Selu)                                                                                                            \
     X(Shape)                                                                                                           \
     X(Sigmoid)                                                                                                         \
+    X(Sign)                                                                                                            \
     X(Slice)                                                                                                           \
     X(Softmax)                                                                                                         \
+    X(Softplus)                                                                                                        \
+    X(Softsign)                                                                                                        \
     X(Split)                                                                                                           \
+    X(Sqrt)                                                                                                            \
     X(Squeeze)                                                                                                         \
     X(Sub)                                                                                                             \
+    X(Swish)                                                                                                           \
+    X(Tanh)                                                                                                            \
+    X(ThresholdedRelu)                                                                                                 \
     X(Transpose)                                                                                                       \
-    X(Unsqueeze)
+    X(Unsqueeze)                                                                                                       \
+    X(Where)
 
 typedef enum vl_nn_opcode {
 #define X(name) VL_NN_##name,
@@ -66,7 +105,14 @@ typedef struct vl_nn_tensor {
     double *v;    // known at compile time; else NULL
 } vl_nn_tensor;
 
-typedef enum vl_nn_attr_kind { VL_NN_INT, VL_NN_FLOAT, VL_NN_INTS, VL_NN_FLOATS, VL_NN_TENSOR } vl_nn_attr_kind;
+typedef enum vl_nn_attr_kind {
+    VL_NN_INT,
+    VL_NN_FLOAT,
+    VL_NN_INTS,
+    VL_NN_FLOATS,
+    VL_NN_TENSOR,
+    VL_NN_STRING
+} vl_nn_attr_kind;
 typedef struct vl_nn_attr {
     const char *name;
     vl_nn_attr_kind kind;
@@ -76,6 +122,7 @@ typedef struct vl_nn_attr {
     const int64_t *ints;
     const double *floats;
     const vl_nn_tensor *tensor;
+    const char *text;
 } vl_nn_attr;
 
 typedef struct vl_nn_node {
@@ -99,7 +146,8 @@ typedef struct vl_nn_meta {
 typedef struct vl_nn_graph {
     vl_nn_heap heap; // owns all below
     const char *name;
-    uint32_t node_count, value_count, input_count, meta_count;
+    uint32_t node_count, value_count, value_room, input_count, meta_count;
+    uint32_t imported; // nodes in the file
     vl_nn_node *nodes;
     const char **value_name;
     const vl_nn_tensor **constant; // by value: initializers
@@ -120,6 +168,21 @@ const vl_nn_attr *vl_nn_find_attr(const vl_nn_node *n, const char *name); // NUL
 int64_t vl_nn_attr_int(const vl_nn_node *n, const char *name, int64_t otherwise);
 double vl_nn_attr_float(const vl_nn_node *n, const char *name, double otherwise);
 const char *vl_nn_find_meta(const vl_nn_graph *g, const char *prefix, const char *name); // value of prefix + name
+
+bool vl_nn_attr_is(const vl_nn_node *n, const char *name, const char *text, bool otherwise); // a string attribute
+
+// What to do about an operator that is not supported.
+const char *vl_nn_hint(const char *type);
+
+// Several nodes that cannot be taken, in one failure.
+#define VL_NN_MAX_PROBLEMS 20
+typedef struct vl_nn_problems {
+    char text[1600];
+    uint32_t shown, more;
+} vl_nn_problems;
+// Of a VELUM_E_UNSUPPORTED failure the reason is kept, and the result is VELUM_OK; other codes are returned.
+velum_status vl_nn_collect(vl_nn_problems *p, velum_status status);
+velum_status vl_nn_problems_end(const vl_nn_problems *p); // VELUM_E_UNSUPPORTED with all of them, if there are any
 
 // Like VL_FAIL: the code itself is the value.
 #define VL_NN_FAIL(node, code, ...)                                                                                    \

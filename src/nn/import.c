@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the protobuf messages to our own graph.
+#include "nn/import.h"
+#include "nn/passes.h"
 #include "nn/tensor.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef struct names { // open addressing; values are indices
-    uint32_t *slot;
-    uint32_t mask;
-} names;
-
-typedef struct import {
-    vl_nn_graph *g;
-    names table;
-    bool *written; // by value
-    uint32_t capacity;
-} import;
 
 void vl_nn_graph_clear(vl_nn_graph *g) {
     vl_nn_heap_clear(&g->heap);
@@ -32,110 +22,6 @@ velum_status vl_nn_fail_at(const vl_nn_node *n, velum_status code, const char *f
     return VL_FAIL(code, "node '%.120s' (%s): %s", n->name, n->type, text);
 }
 
-// ---- attributes ----
-
-// What the supported operators have. An attribute that is not here might change what a node means.
-static const struct known {
-    const char *name;
-    vl_nn_attr_kind kind;
-} known[] = {
-    {"allowzero", VL_NN_INT},
-    {"alpha", VL_NN_FLOAT},
-    {"axes", VL_NN_INTS},
-    {"axis", VL_NN_INT},
-    {"beta", VL_NN_FLOAT},
-    {"broadcast", VL_NN_INT},
-    {"ends", VL_NN_INTS},
-    {"fmod", VL_NN_INT},
-    {"is_test", VL_NN_INT},
-    {"keepdims", VL_NN_INT},
-    {"max", VL_NN_FLOAT},
-    {"min", VL_NN_FLOAT},
-    {"noop_with_empty_axes", VL_NN_INT},
-    {"num_outputs", VL_NN_INT},
-    {"perm", VL_NN_INTS},
-    {"ratio", VL_NN_FLOAT},
-    {"saturate", VL_NN_INT},
-    {"seed", VL_NN_INT},
-    {"select_last_index", VL_NN_INT},
-    {"shape", VL_NN_INTS},
-    {"split", VL_NN_INTS},
-    {"starts", VL_NN_INTS},
-    {"to", VL_NN_INT},
-    {"transA", VL_NN_INT},
-    {"transB", VL_NN_INT},
-    {"value", VL_NN_TENSOR},
-    {"value_float", VL_NN_FLOAT},
-    {"value_floats", VL_NN_FLOATS},
-    {"value_int", VL_NN_INT},
-    {"value_ints", VL_NN_INTS},
-};
-
-const vl_nn_attr *vl_nn_find_attr(const vl_nn_node *n, const char *name) {
-    for (uint32_t i = 0; i < n->attr_count; i++)
-        if (strcmp(n->attr[i].name, name) == 0) return &n->attr[i];
-    return NULL;
-}
-
-int64_t vl_nn_attr_int(const vl_nn_node *n, const char *name, int64_t otherwise) {
-    const vl_nn_attr *a = vl_nn_find_attr(n, name);
-    return a ? a->i : otherwise;
-}
-
-double vl_nn_attr_float(const vl_nn_node *n, const char *name, double otherwise) {
-    const vl_nn_attr *a = vl_nn_find_attr(n, name);
-    return a ? a->f : otherwise;
-}
-
-static velum_status load_attr(vl_nn_heap *h, const vl_nn_node *n, const Onnx__AttributeProto *p, vl_nn_attr *a) {
-    const struct known *k = NULL;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (p->name && strcmp(known[i].name, p->name) == 0) k = &known[i];
-    VL_NN_FAIL_IF(!k || p->ref_attr_name, n, VELUM_E_UNSUPPORTED, "attribute '%.60s' is not known",
-                  p->name ? p->name : "");
-    static const int wire[] = {ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT,
-                               ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS,
-                               ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS,
-                               ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR};
-    VL_NN_FAIL_IF(p->has_type && (int)p->type != wire[k->kind], n, VELUM_E_FORMAT, "attribute '%s' has type %d",
-                  p->name, (int)p->type);
-    VL_NN_FAIL_IF(p->n_ints > VL_NN_MAX_ELEMENTS || p->n_floats > VL_NN_MAX_ELEMENTS, n, VELUM_E_LIMIT,
-                  "attribute '%s' is too long", p->name);
-    *a = (vl_nn_attr){.name = k->name, .kind = k->kind};
-    bool has = true;
-    if (k->kind == VL_NN_INT) {
-        has = p->has_i || p->has_type;
-        a->i = p->i;
-    } else if (k->kind == VL_NN_FLOAT) {
-        has = p->has_f || p->has_type;
-        a->f = (double)p->f;
-        VL_NN_FAIL_IF(!isfinite(a->f), n, VELUM_E_FORMAT, "attribute '%s' is not finite", p->name);
-    } else if (k->kind == VL_NN_INTS) {
-        int64_t *copy;
-        VL_NN_TAKE(h, copy, p->n_ints);
-        for (size_t i = 0; i < p->n_ints; i++) copy[i] = p->ints[i];
-        a->ints = copy;
-        a->count = (uint32_t)p->n_ints;
-    } else if (k->kind == VL_NN_FLOATS) {
-        double *copy;
-        VL_NN_TAKE(h, copy, p->n_floats);
-        for (size_t i = 0; i < p->n_floats; i++) {
-            copy[i] = (double)p->floats[i];
-            VL_NN_FAIL_IF(!isfinite(copy[i]), n, VELUM_E_FORMAT, "attribute '%s' is not finite", p->name);
-        }
-        a->floats = copy;
-        a->count = (uint32_t)p->n_floats;
-    } else {
-        vl_nn_tensor *t;
-        has = p->t != NULL;
-        VL_NN_TAKE(h, t, 1);
-        if (has) VL_TRY(vl_nn_tensor_load(h, p->t, n->name, t));
-        a->tensor = t;
-    }
-    VL_NN_FAIL_IF(!has, n, VELUM_E_FORMAT, "attribute '%s' has no value", p->name);
-    return VELUM_OK;
-}
-
 // ---- values by name ----
 
 static uint32_t hash(const char *s) {
@@ -144,18 +30,26 @@ static uint32_t hash(const char *s) {
     return h;
 }
 
-// The value of that name, made where it is new; VL_NN_NONE for "".
-static velum_status value_of(import *im, const char *name, uint32_t *out) {
+// Its slot, or the free one where it would go.
+static uint32_t slot_of(const vl_nn_importer *im, const char *name) {
+    uint32_t i = hash(name) & im->table.mask;
+    while (im->table.slot[i] != VL_NN_NONE && strcmp(im->g->value_name[im->table.slot[i]], name) != 0)
+        i = (i + 1) & im->table.mask;
+    return i;
+}
+
+uint32_t vl_nn_find_value(const vl_nn_importer *im, const char *name) { return im->table.slot[slot_of(im, name)]; }
+
+velum_status vl_nn_value_of(vl_nn_importer *im, const char *name, uint32_t *out) {
     vl_nn_graph *g = im->g;
     *out = VL_NN_NONE;
     if (!name || !name[0]) return VELUM_OK;
-    uint32_t i = hash(name) & im->table.mask;
-    for (; im->table.slot[i] != VL_NN_NONE; i = (i + 1) & im->table.mask)
-        if (strcmp(g->value_name[im->table.slot[i]], name) == 0) {
-            *out = im->table.slot[i];
-            return VELUM_OK;
-        }
-    VL_FAIL_IF(g->value_count == im->capacity, VELUM_E_INTERNAL, "model: value table");
+    uint32_t i = slot_of(im, name);
+    if (im->table.slot[i] != VL_NN_NONE) {
+        *out = im->table.slot[i];
+        return VELUM_OK;
+    }
+    VL_FAIL_IF(g->value_count == g->value_room, VELUM_E_INTERNAL, "model: value table");
     char *copy = vl_nn_copy_text(&g->heap, name);
     if (!copy) return vl_nn_out_of(&g->heap, "names");
     g->value_name[g->value_count] = copy;
@@ -163,23 +57,30 @@ static velum_status value_of(import *im, const char *name, uint32_t *out) {
     return VELUM_OK;
 }
 
-static velum_status count_values(const Onnx__GraphProto *p, uint32_t *out) {
+static bool is_loop(const Onnx__NodeProto *p) {
+    return p->op_type && strcmp(p->op_type, "Loop") == 0 && (!p->domain || !p->domain[0]);
+}
+
+static velum_status count_values(const Onnx__GraphProto *p, uint32_t *values, uint32_t *nodes) {
     uint64_t n = 1 + p->n_input + p->n_initializer + p->n_output;
-    for (size_t i = 0; i < p->n_node; i++) n += p->node[i]->n_input + p->node[i]->n_output;
+    for (size_t i = 0; i < p->n_node; i++)
+        n += p->node[i]->n_input + p->node[i]->n_output + (is_loop(p->node[i]) ? VL_NN_BAG_VALUES : 0);
     VL_FAIL_IF(n > 4u * VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %llu values", (unsigned long long)n);
-    *out = (uint32_t)n;
+    *values = (uint32_t)n;
+    *nodes = (uint32_t)p->n_node;
+    for (size_t i = 0; i < p->n_node; i++) *nodes += is_loop(p->node[i]) ? VL_NN_BAG_NODES - 1 : 0;
     return VELUM_OK;
 }
 
 // ---- parts ----
 
-static velum_status load_initializers(import *im, const Onnx__GraphProto *p) {
+static velum_status load_initializers(vl_nn_importer *im, const Onnx__GraphProto *p) {
     vl_nn_graph *g = im->g;
     VL_FAIL_IF(p->n_sparse_initializer, VELUM_E_UNSUPPORTED, "model: sparse weights; store them dense");
     for (size_t i = 0; i < p->n_initializer; i++) {
         const Onnx__TensorProto *t = p->initializer[i];
         uint32_t v;
-        VL_TRY(value_of(im, t->name, &v));
+        VL_TRY(vl_nn_value_of(im, t->name, &v));
         VL_FAIL_IF(v == VL_NN_NONE || im->written[v], VELUM_E_FORMAT,
                    "model: initializer '%.120s' has no name or is there twice", t->name ? t->name : "");
         vl_nn_tensor *c;
@@ -191,7 +92,7 @@ static velum_status load_initializers(import *im, const Onnx__GraphProto *p) {
     return VELUM_OK;
 }
 
-static velum_status load_input(import *im, const Onnx__ValueInfoProto *p, uint32_t v) {
+static velum_status load_input(vl_nn_importer *im, const Onnx__ValueInfoProto *p, uint32_t v) {
     vl_nn_graph *g = im->g;
     const char *name = g->value_name[v];
     const Onnx__TypeProto *type = p->type;
@@ -225,12 +126,12 @@ static velum_status load_input(import *im, const Onnx__ValueInfoProto *p, uint32
     return VELUM_OK;
 }
 
-static velum_status load_inputs(import *im, const Onnx__GraphProto *p) {
+static velum_status load_inputs(vl_nn_importer *im, const Onnx__GraphProto *p) {
     vl_nn_graph *g = im->g;
     VL_NN_TAKE(&g->heap, g->inputs, p->n_input);
     for (size_t i = 0; i < p->n_input; i++) {
         uint32_t v;
-        VL_TRY(value_of(im, p->input[i]->name, &v));
+        VL_TRY(vl_nn_value_of(im, p->input[i]->name, &v));
         VL_FAIL_IF(v == VL_NN_NONE, VELUM_E_FORMAT, "model: input %zu has no name", i);
         if (g->constant[v]) continue; // old files list their weights as inputs too
         VL_FAIL_IF(im->written[v], VELUM_E_FORMAT, "model: input '%.120s' is there twice", g->value_name[v]);
@@ -255,26 +156,8 @@ static bool find_opcode(const char *type, vl_nn_opcode *op) {
     return false;
 }
 
-// What to do about operators that people are likely to have.
-static const char *advice(const char *type) {
-    static const struct {
-        const char *type, *text;
-    } list[] = {
-        {"Relu", "train with a polynomial activation, e.g. a x^2 + b x + c"},
-        {"Tanh", "train with a polynomial activation, e.g. a x^2 + b x + c"},
-        {"Conv", "convolutions are not supported yet"},
-        {"BatchNormalization", "export in inference mode, fused into the layer before it"},
-        {"If", "export a model without control flow"},
-        {"Loop", "export a model without control flow"},
-        {"Where", "conditions on encrypted values cannot be evaluated"},
-        {"EmbeddingBag", "use Gather and ReduceSum"},
-    };
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (strcmp(type, list[i].type) == 0) return list[i].text;
-    return "write it with Gemm, MatMul, Add, Sub, Mul, Pow 2, Concat, Slice, Gather, ReduceSum";
-}
-
-static velum_status load_node(import *im, const Onnx__NodeProto *p, uint32_t index, vl_nn_node *n) {
+// A node's text and operator; its values and attributes are still to come.
+static velum_status open_node(vl_nn_importer *im, const Onnx__NodeProto *p, uint32_t index, vl_nn_node *n) {
     vl_nn_graph *g = im->g;
     vl_nn_heap *h = &g->heap;
     char fallback[32];
@@ -283,34 +166,67 @@ static velum_status load_node(import *im, const Onnx__NodeProto *p, uint32_t ind
     n->name = vl_nn_copy_text(h, p->name && p->name[0] ? p->name : fallback);
     n->type = vl_nn_copy_text(h, type);
     if (!n->name || !n->type) return vl_nn_out_of(h, "names");
-    VL_NN_FAIL_IF(p->domain && p->domain[0] && strcmp(p->domain, "ai.onnx") != 0, n, VELUM_E_UNSUPPORTED,
+    bool learning = p->domain && strcmp(p->domain, "ai.onnx.ml") == 0, encoder = strcmp(type, "LabelEncoder") == 0;
+    bool standard = !p->domain || !p->domain[0] || strcmp(p->domain, "ai.onnx") == 0;
+    VL_NN_FAIL_IF(!standard && !learning, n, VELUM_E_UNSUPPORTED,
                   "operator set '%.60s' is not supported; export with the standard operators", p->domain);
-    VL_NN_FAIL_IF(!find_opcode(type, &n->op), n, VELUM_E_UNSUPPORTED, "the operator is not supported: %s",
-                  advice(type));
-    VL_NN_FAIL_IF(p->n_attribute > 64, n, VELUM_E_LIMIT, "%zu attributes", p->n_attribute);
-    VL_NN_TAKE(h, n->attr, p->n_attribute);
-    for (size_t i = 0; i < p->n_attribute; i++) {
-        VL_TRY(load_attr(h, n, p->attribute[i], &n->attr[i]));
-        VL_NN_FAIL_IF(vl_nn_find_attr(n, n->attr[i].name), n, VELUM_E_FORMAT, "attribute '%s' is there twice",
-                      n->attr[i].name);
-        n->attr_count++;
-    }
+    if (learning == encoder && find_opcode(type, &n->op)) return VELUM_OK;
+    const char *hint = vl_nn_hint(type);
+    return VL_NN_FAIL(n, VELUM_E_UNSUPPORTED, "%s%s", strstr(hint, "not supported") ? "" : "not supported; ", hint);
+}
+
+static velum_status load_inputs_of(vl_nn_importer *im, const Onnx__NodeProto *p, vl_nn_node *n) {
     n->in_count = (uint32_t)p->n_input;
-    n->out_count = (uint32_t)p->n_output;
-    VL_NN_TAKE(h, n->in, n->in_count);
-    VL_NN_TAKE(h, n->out, n->out_count);
+    VL_NN_TAKE(&im->g->heap, n->in, n->in_count);
     for (uint32_t i = 0; i < n->in_count; i++) {
-        VL_TRY(value_of(im, p->input[i], &n->in[i]));
+        VL_TRY(vl_nn_value_of(im, p->input[i], &n->in[i]));
         VL_NN_FAIL_IF(n->in[i] != VL_NN_NONE && !im->written[n->in[i]], n, VELUM_E_FORMAT,
                       "reads '%.120s' before anything gives it (missing, or the nodes form a cycle)", p->input[i]);
     }
+    return VELUM_OK;
+}
+
+static velum_status load_outputs_of(vl_nn_importer *im, const Onnx__NodeProto *p, vl_nn_node *n) {
+    n->out_count = (uint32_t)p->n_output;
+    VL_NN_TAKE(&im->g->heap, n->out, n->out_count);
     VL_NN_FAIL_IF(n->out_count == 0, n, VELUM_E_FORMAT, "no outputs");
     for (uint32_t i = 0; i < n->out_count; i++) {
-        VL_TRY(value_of(im, p->output[i], &n->out[i]));
+        VL_TRY(vl_nn_value_of(im, p->output[i], &n->out[i]));
         if (n->out[i] == VL_NN_NONE) continue;
         VL_NN_FAIL_IF(im->written[n->out[i]], n, VELUM_E_FORMAT, "writes '%.120s' a second time", p->output[i]);
         im->written[n->out[i]] = true;
     }
+    return VELUM_OK;
+}
+
+static velum_status load_attributes(vl_nn_importer *im, const Onnx__NodeProto *p, vl_nn_node *n) {
+    vl_nn_heap *h = &im->g->heap;
+    VL_NN_FAIL_IF(p->n_attribute > 64, n, VELUM_E_LIMIT, "%zu attributes", p->n_attribute);
+    VL_NN_TAKE(h, n->attr, p->n_attribute);
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        VL_TRY(vl_nn_load_attr(h, n, p->attribute[i], &n->attr[i]));
+        VL_NN_FAIL_IF(vl_nn_find_attr(n, n->attr[i].name), n, VELUM_E_FORMAT, "attribute '%s' is there twice",
+                      n->attr[i].name);
+        n->attr_count++;
+    }
+    return VELUM_OK;
+}
+
+// What is not supported is collected, so that one run names all of it.
+static velum_status load_node(vl_nn_importer *im, const Onnx__NodeProto *p, uint32_t index) {
+    vl_nn_graph *g = im->g;
+    vl_nn_node n = {0};
+    velum_status status = open_node(im, p, index, &n);
+    if (status != VELUM_OK && status != VELUM_E_UNSUPPORTED) return status;
+    bool loop = is_loop(p);
+    VL_TRY(load_inputs_of(im, p, &n));
+    VL_TRY(load_outputs_of(im, p, &n));
+    if (loop) return vl_nn_collect(&im->problems, vl_nn_import_bag(im, p, &n));
+    if (status == VELUM_OK) status = load_attributes(im, p, &n);
+    if (status != VELUM_OK) return vl_nn_collect(&im->problems, status);
+    for (uint32_t k = 0; k < n.out_count; k++)
+        if (n.out[k] != VL_NN_NONE) im->producer[n.out[k]] = g->node_count;
+    g->nodes[g->node_count++] = n;
     return VELUM_OK;
 }
 
@@ -335,7 +251,7 @@ const char *vl_nn_find_meta(const vl_nn_graph *g, const char *prefix, const char
     return NULL;
 }
 
-static velum_status load_graph(import *im, const Onnx__ModelProto *m) {
+static velum_status load_graph(vl_nn_importer *im, const Onnx__ModelProto *m) {
     vl_nn_graph *g = im->g;
     const Onnx__GraphProto *p = m->graph;
     VL_FAIL_IF(!p, VELUM_E_FORMAT, "model: no graph; is this an ONNX file?");
@@ -349,27 +265,32 @@ static velum_status load_graph(import *im, const Onnx__ModelProto *m) {
     VL_FAIL_IF(g->opset < 7, VELUM_E_UNSUPPORTED, "model: operator set %lld, must be 7 or later", (long long)g->opset);
     VL_FAIL_IF(p->n_node > VL_NN_MAX_NODES, VELUM_E_LIMIT, "model: %zu nodes, the limit is %d", p->n_node,
                VL_NN_MAX_NODES);
-    VL_TRY(count_values(p, &im->capacity));
+    uint32_t nodes;
+    VL_TRY(count_values(p, &g->value_room, &nodes));
     uint32_t slots = 16;
-    while (slots < 2 * im->capacity) slots *= 2;
+    while (slots < 2 * g->value_room) slots *= 2;
     im->table.mask = slots - 1;
     VL_NN_TAKE(&g->heap, im->table.slot, slots);
     for (uint32_t i = 0; i < slots; i++) im->table.slot[i] = VL_NN_NONE;
-    VL_NN_TAKE(&g->heap, g->value_name, im->capacity);
-    VL_NN_TAKE(&g->heap, g->constant, im->capacity);
-    VL_NN_TAKE(&g->heap, im->written, im->capacity);
-    VL_NN_TAKE(&g->heap, g->nodes, p->n_node);
+    VL_NN_TAKE(&g->heap, g->value_name, g->value_room);
+    VL_NN_TAKE(&g->heap, g->constant, g->value_room);
+    VL_NN_TAKE(&g->heap, im->written, g->value_room);
+    VL_NN_TAKE(&g->heap, im->producer, g->value_room);
+    memset(im->producer, 0xff, g->value_room * sizeof *im->producer);
+    VL_NN_TAKE(&g->heap, g->nodes, nodes);
+    g->imported = (uint32_t)p->n_node;
     if (!(g->name = vl_nn_copy_text(&g->heap, p->name ? p->name : ""))) return vl_nn_out_of(&g->heap, "names");
     VL_TRY(load_meta(g, m));
     VL_TRY(load_initializers(im, p));
     VL_TRY(load_inputs(im, p));
-    for (size_t i = 0; i < p->n_node; i++) VL_TRY(load_node(im, p->node[i], (uint32_t)i, &g->nodes[g->node_count++]));
+    for (size_t i = 0; i < p->n_node; i++) VL_TRY(load_node(im, p->node[i], (uint32_t)i));
+    VL_TRY(vl_nn_problems_end(&im->problems));
     VL_FAIL_IF(p->n_output != 1, VELUM_E_UNSUPPORTED, "model: %zu outputs; one works (Concat joins several)",
                p->n_output);
-    VL_TRY(value_of(im, p->output[0]->name, &g->output));
+    VL_TRY(vl_nn_value_of(im, p->output[0]->name, &g->output));
     VL_FAIL_IF(g->output == VL_NN_NONE || !im->written[g->output], VELUM_E_FORMAT,
                "model: nothing gives its output '%.120s'", p->output[0]->name ? p->output[0]->name : "");
-    return VELUM_OK;
+    return vl_nn_sweep(g);
 }
 
 velum_status vl_nn_import(const void *onnx, size_t size, vl_nn_graph *out) {
@@ -377,7 +298,7 @@ velum_status vl_nn_import(const void *onnx, size_t size, vl_nn_graph *out) {
     Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, size, onnx);
     VL_FAIL_IF(!m, VELUM_E_FORMAT, "model: not an ONNX file, or cut short");
     vl_nn_graph g = {.heap = {.limit = VL_NN_HEAP}};
-import im = {.g = & g };
+    vl_nn_importer im = {.g = &g};
     velum_status status = load_graph(&im, m);
     onnx__model_proto__free_unpacked(m, NULL);
     if (status != VELUM_OK) {

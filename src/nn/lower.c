@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nn/lower.h"
+#include "nn/activation.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 // A linear map of small rank is made explicit where composing it would cost this many times the diagonals.
 #define COPY_GAIN 4
-#define COPY_LEAST 64 // diagonals below which composing is always fine
+#define COPY_WORK 0x1p32 // multiplications that composing may take
+#define COPY_LEAST 64    // diagonals below which composing is always fine
 
 void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]) {
     char path[256];
@@ -17,13 +19,13 @@ void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]) {
         last = strrchr(path, '/');
     }
     const char *name = last ? last + 1 : path;
-    if (strncmp(name, n->type, strlen(n->type)) == 0)
-        snprintf(out, VL_NN_LABEL + 1, "%.40s", name);
+    if (!*name || strncmp(name, n->type, strlen(n->type)) == 0)
+        snprintf(out, VL_NN_LABEL + 1, "%.40s", *name ? name : n->type);
     else
         snprintf(out, VL_NN_LABEL + 1, "%.40s %.16s", name, n->type);
 }
 
-static void set_label(const vl_nn_node *n, vl_nn_form *f) {
+void vl_nn_label_form(const vl_nn_node *n, vl_nn_form *f) {
     char label[VL_NN_LABEL + 1];
     vl_nn_node_label(n, label);
     vl_nn_form_join_label(f->label, label, " -> ");
@@ -35,7 +37,7 @@ static velum_status apply(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_sp
                           const vl_nn_tensor *t, vl_nn_sym *out) {
     vl_nn_form *made;
     VL_TRY(vl_nn_form_apply(w->h, s, f, &made));
-    set_label(n, made);
+    vl_nn_label_form(n, made);
     *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = *t, .root = made};
     return VELUM_OK;
 }
@@ -57,10 +59,11 @@ static velum_status keep_low_rank(vl_nn_lowering *w, const vl_nn_node *n, uint32
         apart += m < cols ? m : cols;
     }
     apart += period(a->n) < period(rows) ? period(a->n) : period(rows);
-    if (composed < COPY_LEAST || composed < COPY_GAIN * apart) return VELUM_OK;
+    bool long_work = (double)rows * (double)vl_nn_form_count(a) > COPY_WORK;
+    if (!long_work && (composed < COPY_LEAST || composed < COPY_GAIN * apart)) return VELUM_OK;
     vl_nn_form *copy;
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_COPY, a, NULL, a->label, &base));
-    VL_TRY(vl_nn_form_identity(w->h, base, a->n, &copy));
+    VL_TRY(vl_nn_base_form(w->l, base, &copy));
     VL_TRY(vl_nn_note(w->l, "%s: kept apart from the layer before it (%u diagonals instead of %u)", n->name, apart,
                       composed));
     *f = copy;
@@ -193,6 +196,13 @@ static velum_status reduce(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
 
 // ---- relabelling, lookups, one-operand operators ----
 
+// Channels put together or taken apart: they lie as before.
+static void keep_picture(const vl_nn_picture *p, const vl_nn_tensor *t, vl_nn_form *f) {
+    if (p->gap == 0 || t->rank != 4 || t->dim[2] != p->height || t->dim[3] != p->width) return;
+    f->picture = *p;
+    f->picture.channels = t->dim[1];
+}
+
 static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
                          vl_nn_sym *const *in, uint32_t output, vl_nn_sym *out) {
     vl_nn_view v;
@@ -238,6 +248,7 @@ static velum_status view(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_ten
     }
     vl_nn_form *made;
     VL_TRY(vl_nn_form_stack(w->h, f, sources, v.source, v.element, (uint32_t)count, &made));
+    for (uint32_t k = 0; k < sources && made->picture.gap == 0; k++) keep_picture(&f[k]->picture, &v.out, made);
     *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = v.out, .root = made};
     return VELUM_OK;
 }
@@ -273,29 +284,19 @@ static velum_status lookup(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_t
     VL_NN_TAKE(w->h, first, index->t.count);
     for (size_t i = 0; i < index->t.count; i++) VL_TRY(vl_nn_prologue_feature(p, index->step[i], rows, &first[i]));
     VL_TRY(vl_nn_form_identity(w->h, 0, count, &f));
-    uint32_t cols = f->term[0].cols = p->columns;
-    VL_NN_TAKE(w->h, f->term[0].m, (size_t)count * cols);
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t k = 0; k < rows; k++)
-            f->term[0].m[(size_t)i * cols + first[pair.a[i]] + k] = table->v[k * width + pair.b[i]];
+    vl_nn_sparse *m;
+    f->term[0].cols = p->columns;
+    VL_TRY(vl_nn_sparse_new(w->h, count, p->columns, (size_t)count * rows, &m));
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < rows; k++) {
+            m->col[(size_t)i * rows + k] = first[pair.a[i]] + k;
+            m->val[(size_t)i * rows + k] = table->v[k * width + pair.b[i]];
+        }
+        m->start[i + 1] = (size_t)(i + 1) * rows;
+    }
+    VL_TRY(vl_nn_sparse_tidy(w->h, m, &f->term[0].m));
     snprintf(f->label, sizeof f->label, "embedding");
     *out = (vl_nn_sym){.kind = VL_NN_FORM, .t = pair.out, .root = f};
-    return VELUM_OK;
-}
-
-static velum_status clip_or_floor(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
-                                  vl_nn_sym *x, vl_nn_sym *out) {
-    VL_NN_FAIL_IF(x->kind != VL_NN_STEPS, n, VELUM_E_UNSUPPORTED,
-                  "on encrypted values; it works on raw inputs only, before the first layer");
-    double lo = 0, hi = 0;
-    if (n->op == VL_NN_Clip) VL_TRY(vl_nn_clip_bounds(n, tensor, &lo, &hi));
-    *out = (vl_nn_sym){.kind = VL_NN_STEPS, .t = x->t};
-    VL_NN_TAKE(w->h, out->step, x->t.count);
-    for (size_t i = 0; i < x->t.count; i++) {
-        vl_nn_prologue *p = &w->l->prologue;
-        VL_TRY(n->op == VL_NN_Clip ? vl_nn_step_clip(p, x->step[i], lo, hi, &out->step[i])
-                                   : vl_nn_step_trunc(p, x->step[i], true, &out->step[i]));
-    }
     return VELUM_OK;
 }
 
@@ -342,16 +343,23 @@ static velum_status lower_node(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
     case VL_NN_Gemm: return vl_nn_lower_product(w, n, in, out);
     case VL_NN_ReduceSum:
     case VL_NN_ReduceMean: return reduce(w, n, tensor, in[0], out);
-    case VL_NN_Clip:
-    case VL_NN_Floor: return clip_or_floor(w, n, tensor, in[0], out);
     case VL_NN_Neg: return negate(w, n, in[0], out);
+    case VL_NN_Max:
+    case VL_NN_Min: return vl_nn_lower_extreme(w, n, in, out);
+    case VL_NN_MaxPool: return vl_nn_lower_max_pool(w, n, tensor, in[0], out);
+    case VL_NN_PRelu: return vl_nn_lower_prelu(w, n, in[0], in[1], out);
     case VL_NN_Sigmoid:
+        if (!w->last[n->out[0]]) return vl_nn_lower_scalar(w, n, tensor, in[0], out);
+        return finish(w, n, in[0], out);
     case VL_NN_Softmax:
     case VL_NN_ArgMax: return finish(w, n, in[0], out);
     case VL_NN_Gather:
         if (in[0]->kind == VL_NN_KNOWN) return lookup(w, n, &in[0]->t, in[1], out);
         return view(w, n, tensor, in, output, out);
-    default: return view(w, n, tensor, in, output, out);
+    default:
+        if (vl_nn_is_activation(n->op)) return vl_nn_lower_scalar(w, n, tensor, in[0], out);
+        if (vl_nn_has_rows(n->op)) return vl_nn_lower_rows(w, n, tensor, in[0], out);
+        return vl_nn_is_view(n->op) ? view(w, n, tensor, in, output, out) : vl_nn_lower_raw(w, n, tensor, in, out);
     }
 }
 
@@ -404,8 +412,32 @@ static velum_status set_inputs(vl_nn_lowering *w) {
     return VELUM_OK;
 }
 
+// What nothing but relabelling stands behind, up to the output: a Sigmoid there is the client's.
+static velum_status find_last(vl_nn_lowering *w) {
+    const vl_nn_graph *g = w->g;
+    bool *read;
+    VL_NN_TAKE(w->h, w->last, g->value_count);
+    VL_NN_TAKE(w->h, read, g->value_count); // by something else
+    w->last[g->output] = true;
+    for (uint32_t i = g->node_count; i-- > 0;) {
+        const vl_nn_node *n = &g->nodes[i];
+        bool passes = vl_nn_is_view(n->op) && n->out_count == 1 && n->out[0] != VL_NN_NONE && w->last[n->out[0]];
+        for (uint32_t k = 0; k < n->out_count; k++)
+            if (n->out[k] != VL_NN_NONE && read[n->out[k]]) passes = false;
+        for (uint32_t k = 0; k < n->in_count; k++) {
+            if (n->in[k] == VL_NN_NONE) continue;
+            if (passes && k == 0)
+                w->last[n->in[k]] = true;
+            else
+                read[n->in[k]] = true;
+        }
+    }
+    for (uint32_t v = 0; v < g->value_count; v++) w->last[v] = w->last[v] && !read[v];
+    return VELUM_OK;
+}
+
 static velum_status walk(vl_nn_graph *g, bool packed, const vl_input *inputs, vl_nn_lowered *out) {
-    vl_nn_lowered l = {.heap = &g->heap};
+    vl_nn_lowered l = {.heap = &g->heap, .packed = packed};
     vl_nn_lowering w = {.g = g, .h = &g->heap, .l = &l, .packed = packed};
     uint32_t input;
     VL_TRY(vl_nn_prologue_init(w.h, g, &l.prologue));
@@ -415,6 +447,7 @@ static velum_status walk(vl_nn_graph *g, bool packed, const vl_input *inputs, vl
     for (uint32_t i = 0; i < g->value_count; i++)
         if (g->constant[i]) w.sym[i] = (vl_nn_sym){.kind = VL_NN_KNOWN, .t = *g->constant[i]};
     VL_TRY(set_inputs(&w));
+    VL_TRY(find_last(&w));
     for (uint32_t i = 0; i < g->node_count; i++) VL_TRY(walk_node(&w, &g->nodes[i]));
     vl_nn_sym *s = &w.sym[g->output];
     VL_FAIL_IF(s->kind != VL_NN_FORM && s->kind != VL_NN_STEPS, VELUM_E_UNSUPPORTED,

@@ -29,6 +29,7 @@ typedef struct vl_nn_lowering {
     vl_nn_lowered *l;
     bool packed;
     vl_nn_sym *sym; // by value
+    bool *last;     // by value: nothing but relabelling stands between it and the output
 } vl_nn_lowering;
 
 // The symbol as an affine form (steps become features, a quadratic becomes a square); remembered in the symbol.
@@ -37,9 +38,33 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
 velum_status vl_nn_lower_binary(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, vl_nn_sym *y, vl_nn_sym *out);
 velum_status vl_nn_lower_product(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in,
                                  vl_nn_sym *out); // MatMul, Gemm
+// Functions of one number: steps of the client where it can, else vl_nn_lower_activation. And what only raw inputs can
+// do (LabelEncoder, Equal, Where): steps of the client.
+velum_status vl_nn_lower_scalar(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
+                                vl_nn_sym *out);
+velum_status vl_nn_lower_raw(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                             vl_nn_sym *const *in, vl_nn_sym *out);
 // Element-wise product of two forms of equal size.
 velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, const vl_nn_form *g,
                             const vl_nn_form **out);
+// The symbol with elements picked by a map; a quadratic stays one where the map is the identity.
+velum_status vl_nn_pick(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const uint32_t *map,
+                        const vl_nn_tensor *t, vl_nn_sym *out);
+// Activations of encrypted values (act.c): a function of one number; PRelu; Max and Min; integer powers.
+velum_status vl_nn_lower_activation(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                                    vl_nn_sym *x, vl_nn_sym *out);
+velum_status vl_nn_lower_prelu(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, const vl_nn_sym *slope,
+                               vl_nn_sym *out);
+velum_status vl_nn_lower_extreme(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *const *in, vl_nn_sym *out);
+velum_status vl_nn_lower_relu(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_form *f, vl_nn_form **out);
+velum_status vl_nn_lower_power(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *x, double exponent, vl_nn_sym *out);
+// Conv, averages, BatchNormalization, Pad (picture_ops.c).
+velum_status vl_nn_lower_rows(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
+                              vl_nn_sym *out);
+// MaxPool: pairs of places against each other, round by round.
+velum_status vl_nn_lower_max_pool(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor,
+                                  vl_nn_sym *x, vl_nn_sym *out);
+void vl_nn_label_form(const vl_nn_node *n, vl_nn_form *f); // adds the node to the form's label
 // The last two parts of a node's path: "top/top.0/Gemm" gives "top.0 Gemm".
 void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]);
 

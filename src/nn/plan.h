@@ -9,12 +9,18 @@
 
 // A value of the program, before parameters are known.
 typedef struct vl_nn_value {
-    uint32_t dim;
+    uint32_t dim; // positions
     uint16_t level;
     double bound;
-    double *most;           // by element: its largest size
+    double *most;           // by position: its largest size
     uint32_t base;          // its base, or VL_NN_NONE:
     const vl_nn_form *form; // what it holds
+    // Element i of the base or form stands at position[i] (NULL: i) as (element - shift) / unit[i] (NULL: 1). In
+    // positions of no element stands what no operation reads.
+    const uint32_t *position;
+    const double *unit;
+    double shift;
+    double limit; // not exceeded, as ranges of activations were chosen so; 0: nothing is known
 } vl_nn_value;
 typedef struct vl_nn_op {
     vl_op_kind kind; // LINTRANS stands for MIX too
@@ -27,6 +33,7 @@ typedef struct vl_nn_op {
     const vl_polynomial *poly;    // POLY: of the value itself
     const vl_compare *compare;    // GATE: a whole relu or abs of src[0], until levels are set
     uint32_t first, count;        // SIGN, GATE, once levels are set
+    double fit_error;             // POLY: off by at most this from the function that it stands for
     double scale_bound;           // POLY, SIGN, GATE, LINTRANS: the result comes at scale Delta / this
     double row_sum;               // largest sum of |weights| in a row
     size_t nonzero;
@@ -39,9 +46,17 @@ typedef struct vl_nn_plan {
     vl_nn_op *ops;
 } vl_nn_plan;
 
+// Approximations chosen (vl_nn_fit), operations in positions, bounds; levels by vl_nn_plan_levels.
+// In packed layout every linear map is given by m, in positions, and as the full matrix `weights` too where that has at
+// most 2^22 entries (else it is NULL). POLY and GATE (a whole relu or abs: src[1] = src[0], bound 1) work on [-1, 1].
+//
 // Operations with levels as late as possible: the output at 1. Bounds from ranges and, if given, calibration features
 // (rows x columns, as the prologue makes them).
 velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibration, uint64_t rows, vl_nn_plan *out);
+// Each value at the highest level that a reader asks for; operations just above their result. Without bootstraps.
+void vl_nn_plan_levels(vl_nn_plan *p);
+// Bounds of all values (bounds.c).
+velum_status vl_nn_plan_bounds(vl_nn_lowered *l, vl_nn_plan *p, const double *calibration, uint64_t rows);
 
 // ---- cost (cost.c): seconds on one thread, by counting transforms and passes over memory ----
 typedef struct vl_nn_ring {
@@ -53,14 +68,23 @@ double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero);
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
+// A polynomial, or stages of a comparison, from this level down.
+double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost);
+double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op);
 
 // ---- packing (pack.c) ----
+typedef struct vl_nn_map { // how a linear map is done
+    bool sparse;           // by its nonzero diagonals (DIAGONALS), split as step and start say; else by `plan`
+    int32_t step, start;
+    vl_lintrans_plan plan;
+    vl_lintrans_cost cost;
+} vl_nn_map;
 typedef struct vl_nn_packing {
     uint32_t lanes;
-    uint32_t *valid;         // by value
-    double *reach;           // by value: |any slot| stays below it, valid or not
-    vl_lintrans_plan *plans; // by operation
-    double *seconds;         // by operation
+    uint32_t *valid; // by value
+    double *reach;   // by value: |any slot| stays below it, valid or not
+    vl_nn_map *maps; // by operation
+    double *seconds; // by operation
     double total;
     uint64_t memory; // ciphertexts and weights, roughly
 } vl_nn_packing;
@@ -74,8 +98,10 @@ typedef struct vl_nn_choice {
     vl_nn_ring ring;
     uint32_t scale_bits, base_bits, special_bits;
     vl_nn_packing packing;
-    double error; // declared bound
-    double score; // seconds for the batch, or for a request if no batch is given
+    const vl_bootstrap_plan *bootstrap; // NULL: none; else its primes are those of the set
+    const vl_params_literal *literal;   // with a bootstrap: the parameters
+    double error;                       // declared bound
+    double score;                       // seconds for the batch, or for a request if no batch is given
     uint64_t query_bytes;
 } vl_nn_choice;
 typedef struct vl_nn_goal {
@@ -88,6 +114,13 @@ typedef struct vl_nn_goal {
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
+// The same for plans with polynomials or comparisons, leveled or with bootstraps by the named sets (deep.c): every
+// value lies over all slots.
+velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
+                               vl_nn_choice *second, uint32_t *found);
+// Adds a choice to those found (choose.c).
+velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
+                         vl_nn_choice *second, uint32_t *found);
 velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal);
 
 // ---- emission (emit.c), error bound (error.c) ----

@@ -92,57 +92,11 @@ velum_status vl_nn_prologue_init(vl_nn_heap *h, const vl_nn_graph *g, vl_nn_prol
 
 // ---- steps ----
 
-// The range of a step from its source's.
-static void range_of(const vl_nn_prologue *p, vl_nn_step *n) {
-    const vl_step *s = &n->s;
-    double lo, hi;
-    if (s->kind == VL_STEP_INPUT) {
-        n->lo = p->inputs[s->src].lo;
-        n->hi = p->inputs[s->src].hi;
-        return;
-    }
-    lo = p->steps[s->src].lo;
-    hi = p->steps[s->src].hi;
-    switch (s->kind) {
-    case VL_STEP_AFFINE:
-        n->lo = s->a == 0 ? s->b : (s->a > 0 ? lo : hi) * s->a + s->b;
-        n->hi = s->a == 0 ? s->b : (s->a > 0 ? hi : lo) * s->a + s->b;
-        break;
-    case VL_STEP_CLIP:
-        n->lo = fmin(fmax(lo, s->a), s->b);
-        n->hi = fmin(fmax(hi, s->a), s->b);
-        break;
-    case VL_STEP_TRUNC:
-        n->lo = trunc(lo);
-        n->hi = trunc(hi);
-        break;
-    case VL_STEP_DIV:
-        n->lo = floor(lo / s->a);
-        n->hi = floor(hi / s->a);
-        break;
-    case VL_STEP_MOD: {
-        bool inside = isfinite(lo) && isfinite(hi) && floor(lo / s->a) == floor(hi / s->a);
-        n->lo = inside ? lo - s->a * floor(lo / s->a) : 0;
-        n->hi = inside ? hi - s->a * floor(hi / s->a) : n->integer ? s->a - 1 : s->a;
-        break;
-    }
-    default: { // TABLE: entries within reach
-        double first = fmax(lo, 0), last = fmin(hi, s->table_count - 1.0);
-        n->lo = INFINITY;
-        n->hi = -INFINITY;
-        for (uint32_t i = 0; i < s->table_count; i++) {
-            if (first <= last && (i < first || i > last)) continue;
-            n->lo = fmin(n->lo, s->table[i]);
-            n->hi = fmax(n->hi, s->table[i]);
-        }
-    }
-    }
-}
-
 static bool same_step(const vl_nn_step *a, const vl_nn_step *b) {
     return a->s.kind == b->s.kind && a->s.src == b->s.src && a->s.a == b->s.a && a->s.b == b->s.b &&
            a->integer == b->integer && a->whole == b->whole && a->s.table_count == b->s.table_count &&
-           (a->s.table_count == 0 || memcmp(a->s.table, b->s.table, a->s.table_count * sizeof *a->s.table) == 0);
+           (a->s.table_count == 0 || memcmp(a->s.table, b->s.table, a->s.table_count * sizeof *a->s.table) == 0) &&
+           (!a->s.keys || memcmp(a->s.keys, b->s.keys, a->s.table_count * sizeof *a->s.keys) == 0);
 }
 
 static velum_status add_step(vl_nn_prologue *p, vl_nn_step n, uint32_t *out) {
@@ -161,7 +115,7 @@ static velum_status add_step(vl_nn_prologue *p, vl_nn_step n, uint32_t *out) {
         p->steps = more;
         p->step_room = 2 * p->step_room + 64;
     }
-    range_of(p, &n);
+    vl_nn_step_range(p, &n);
     p->steps[p->step_count] = n;
     *out = p->step_count++;
     return VELUM_OK;
@@ -234,6 +188,32 @@ velum_status vl_nn_step_mod(vl_nn_prologue *p, uint32_t src, double a, bool trun
     return add_step(p, n, out);
 }
 
+velum_status vl_nn_step_map(vl_nn_prologue *p, uint32_t src, const vl_nn_labels *l, uint32_t *out) {
+    VL_FAIL_IF(l->count > VL_MAX_MAP - p->map_keys, VELUM_E_LIMIT, "model: more than %u keys of LabelEncoders",
+               VL_MAX_MAP);
+    vl_step s = {.kind = VL_STEP_MAP, .src = src, .a = l->otherwise, .b = l->integer_keys, .table_count = l->count};
+    s.table = l->value;
+    s.keys = l->key;
+    uint32_t before = p->step_count;
+    VL_TRY(add_step(p, (vl_nn_step){.s = s, .integer = l->integer_values}, out));
+    if (p->step_count > before) p->map_keys += l->count; // else the same map of the same number was there
+    return VELUM_OK;
+}
+
+velum_status vl_nn_step_equal(vl_nn_prologue *p, uint32_t src, double a, uint32_t *out) {
+    return add_step(p, (vl_nn_step){.s = {.kind = VL_STEP_EQUAL, .src = src, .a = a}, .integer = true}, out);
+}
+
+velum_status vl_nn_step_function(vl_nn_prologue *p, uint32_t src, vl_step_kind kind, uint32_t *out) {
+    bool whole_source = p->steps[src].integer;
+    if (kind == VL_STEP_ROUND && whole_source) {
+        *out = src;
+        return VELUM_OK;
+    }
+    bool integer = kind == VL_STEP_ROUND || kind == VL_STEP_SIGN || (kind == VL_STEP_ABS && whole_source);
+    return add_step(p, (vl_nn_step){.s = {.kind = kind, .src = src}, .integer = integer}, out);
+}
+
 velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t depth, uint32_t *first) {
     for (uint32_t i = 0; i < p->group_count; i++)
         if (p->groups[i].step == step && p->groups[i].depth == depth) {
@@ -263,22 +243,10 @@ static bool run_steps(const vl_nn_prologue *p, const double *raw, const uint32_t
     for (uint32_t k = 0; k < count; k++) {
         uint32_t i = list ? list[k] : k;
         const vl_step *s = &p->steps[i].s;
-        double x = s->kind == VL_STEP_INPUT ? raw[s->src] : value[s->src], y = x;
-        bool fine = !p->steps[i].whole || x >= 0;
-        switch (s->kind) {
-        case VL_STEP_AFFINE: y = s->a * x + s->b; break;
-        case VL_STEP_CLIP: y = fmin(fmax(x, s->a), s->b); break;
-        case VL_STEP_TRUNC: y = trunc(x); break;
-        case VL_STEP_DIV: y = floor(x / s->a); break;
-        case VL_STEP_MOD: y = x - s->a * floor(x / s->a); break;
-        case VL_STEP_TABLE:
-            fine = x >= 0 && x < s->table_count && x == floor(x);
-            if (fine) y = s->table[(uint32_t)x];
-            break;
-        default: break;
-        }
-        if (!fine || !isfinite(y)) return false;
-        value[i] = y;
+        double x = s->kind == VL_STEP_INPUT ? raw[s->src] : value[s->src];
+        if (p->steps[i].whole && x < 0) return false;
+        value[i] = x;
+        if (s->kind == VL_STEP_INPUT ? !isfinite(x) : !vl_step_run(s, x, &value[i])) return false;
     }
     return true;
 }
@@ -363,6 +331,19 @@ static velum_status derive_values(vl_nn_prologue *p, uint32_t input, const uint3
     return VELUM_OK;
 }
 
+// Whether a map takes integers of this input; then all of them are accepted, not those that some window of them shows.
+static bool is_mapped(const vl_nn_prologue *p, uint32_t input, const uint32_t *origin) {
+    for (uint32_t i = 0; i < p->step_count; i++)
+        if (origin[i] == input && p->steps[i].s.kind == VL_STEP_MAP && p->steps[i].s.b != 0) return true;
+    return false;
+}
+
+static void accept_exact(vl_input *in, bool *changed) {
+    *changed = *changed || in->lo < -0x1p53 || in->hi > 0x1p53;
+    in->lo = fmax(in->lo, -0x1p53);
+    in->hi = fmin(in->hi, 0x1p53);
+}
+
 velum_status vl_nn_prologue_close(vl_nn_prologue *p, bool *changed) {
     *changed = false;
     uint32_t *origin;
@@ -373,12 +354,14 @@ velum_status vl_nn_prologue_close(vl_nn_prologue *p, bool *changed) {
         origin[i] = p->steps[i].s.kind == VL_STEP_INPUT ? p->steps[i].s.src : origin[p->steps[i].s.src];
     for (uint32_t i = 0; i < p->input_count; i++) {
         bool constrained;
-        if (p->inputs[i].value_count == 0 && integer_only(p, i, origin, &constrained) && constrained)
+        if (is_mapped(p, i, origin))
+            accept_exact(&p->inputs[i], changed);
+        else if (p->inputs[i].value_count == 0 && integer_only(p, i, origin, &constrained) && constrained)
             VL_TRY(derive_values(p, i, origin, value, changed));
     }
     for (uint32_t i = 0; i < p->step_count; i++) {
         const vl_step *s = &p->steps[i].s;
-        range_of(p, &p->steps[i]);
+        vl_nn_step_range(p, &p->steps[i]);
         if (s->kind == VL_STEP_INPUT) continue;
         double lo = p->steps[s->src].lo, hi = p->steps[s->src].hi;
         const char *name = p->inputs[origin[i]].name;
@@ -386,6 +369,8 @@ velum_status vl_nn_prologue_close(vl_nn_prologue *p, bool *changed) {
             p->steps[i].whole && lo < 0, VELUM_E_UNSUPPORTED,
             "model: an integer division of input '%.120s', which may be negative: give velum.range or velum.values",
             name);
+        VL_FAIL_IF((s->kind == VL_STEP_LOG && hi <= 0) || (s->kind == VL_STEP_SQRT && hi < 0), VELUM_E_FORMAT,
+                   "model: input '%.120s' never has a %s", name, vl_step_text(s->kind));
         VL_FAIL_IF(s->kind == VL_STEP_TABLE && (hi < 0 || lo > s->table_count - 1.0), VELUM_E_FORMAT,
                    "model: input '%.120s' never fits its table of %u rows", name, s->table_count);
     }
@@ -395,6 +380,13 @@ velum_status vl_nn_prologue_close(vl_nn_prologue *p, bool *changed) {
 // ---- into the manifest ----
 
 static char *clone_text(const char *s) { return vl_strdup(s ? s : ""); }
+
+static velum_status clone_doubles(const double *from, uint32_t count, double **out) {
+    if (count == 0) return VELUM_OK;
+    if (!(*out = vl_alloc_array(count, sizeof **out))) return VL_FAIL(VELUM_E_NOMEM, "manifest");
+    memcpy(*out, from, count * sizeof **out);
+    return VELUM_OK;
+}
 
 static velum_status emit_inputs(const vl_nn_prologue *p, vl_manifest *m) {
     m->input_count = p->input_count;
@@ -428,12 +420,10 @@ velum_status vl_nn_prologue_emit(const vl_nn_prologue *p, vl_manifest *m) {
         const vl_step *from = &p->steps[i].s;
         number[i] = m->step_count++;
         *to = *from;
-        to->table = NULL;
+        to->table = to->keys = NULL;
         if (from->kind != VL_STEP_INPUT) to->src = number[from->src];
-        if (!from->table_count) continue;
-        if (!(to->table = vl_alloc_array(from->table_count, sizeof *to->table)))
-            return VL_FAIL(VELUM_E_NOMEM, "manifest");
-        memcpy(to->table, from->table, from->table_count * sizeof *to->table);
+        VL_TRY(clone_doubles(from->table, from->table_count, &to->table));
+        if (from->keys) VL_TRY(clone_doubles(from->keys, from->table_count, &to->keys));
     }
     m->feature_count = p->group_count;
     if (!(m->features = vl_alloc_array(p->group_count, sizeof *m->features))) return VL_FAIL(VELUM_E_NOMEM, "manifest");

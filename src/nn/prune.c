@@ -3,11 +3,13 @@
 #include "nn/form.h"
 #include <string.h>
 
-static void mark(const vl_nn_form *f, bool **used) {
+static void mark(const vl_nn_lowered *l, const vl_nn_form *f, bool **used) {
+    vl_nn_row row;
     for (uint32_t t = 0; t < f->terms; t++)
-        for (uint32_t k = 0; k < f->term[t].cols; k++)
-            for (uint32_t i = 0; i < f->n && !used[f->term[t].base][k]; i++)
-                if (vl_nn_term_at(&f->term[t], i, k) != 0) used[f->term[t].base][k] = true;
+        for (uint32_t i = 0; i < f->n && !l->base[f->term[t].base].zero; i++) {
+            vl_nn_term_row(&f->term[t], i, &row);
+            for (size_t k = 0; k < row.count; k++) used[f->term[t].base][row.col[k]] = true;
+        }
 }
 
 static velum_status keep_rows(vl_nn_heap *h, const vl_nn_form **f, const bool *used) {
@@ -23,6 +25,22 @@ static velum_status keep_rows(vl_nn_heap *h, const vl_nn_form **f, const bool *u
     return VELUM_OK;
 }
 
+static velum_status keep_columns(vl_nn_heap *h, const vl_nn_term *a, uint32_t n, const bool *used, vl_nn_term *d) {
+    uint32_t *to, next = 0;
+    vl_nn_sparse *one;
+    const vl_nn_sparse *m = a->m;
+    if (!m) {
+        VL_TRY(vl_nn_sparse_identity(h, n, &one));
+        m = one;
+    }
+    VL_NN_TAKE(h, to, m->cols);
+    for (uint32_t k = 0; k < m->cols; k++) {
+        to[k] = next;
+        next += used[k];
+    }
+    return vl_nn_sparse_move(h, m, NULL, n, to, d->cols, NULL, NULL, &d->m); // what is not used has no entries
+}
+
 // The same form over the elements that are left, in renumbered bases.
 static velum_status renumber(vl_nn_lowered *l, const vl_nn_form **f, bool *const *used, const uint32_t *number,
                              const uint32_t *left) {
@@ -34,17 +52,12 @@ static velum_status renumber(vl_nn_lowered *l, const vl_nn_form **f, bool *const
     VL_NN_TAKE(l->heap, made->term, from->terms);
     for (uint32_t t = 0; t < from->terms; t++) {
         const vl_nn_term *a = &from->term[t];
-        bool zero = true;
-        for (uint32_t k = 0; zero && k < a->cols; k++)
-            for (uint32_t i = 0; zero && used[a->base][k] && i < from->n; i++) zero = vl_nn_term_at(a, i, k) == 0;
-        if (zero) continue;
+        bool all = left[a->base] == l->base[a->base].n;
+        if (l->base[a->base].zero || (a->m && vl_nn_sparse_count(a->m) == 0)) continue;
         vl_nn_term *d = &made->term[made->terms++];
-        *d = (vl_nn_term){.base = number[a->base], .cols = left[a->base]};
-        if (!a->m && left[a->base] == a->cols) continue;
-        VL_NN_TAKE(l->heap, d->m, (size_t)from->n * d->cols);
-        for (uint32_t i = 0; i < from->n; i++)
-            for (uint32_t k = 0, to = 0; k < a->cols; k++)
-                if (used[a->base][k]) d->m[(size_t)i * d->cols + to++] = vl_nn_term_at(a, i, k);
+        *d = (vl_nn_term){.base = number[a->base], .cols = left[a->base], .m = a->m};
+        if (all && (!a->m || a->cols == d->cols)) continue;
+        VL_TRY(keep_columns(l->heap, a, from->n, used[a->base], d));
     }
     *f = made;
     return VELUM_OK;
@@ -86,9 +99,18 @@ static void shrink(vl_nn_base *base, const bool *used) {
     if (p) p->count = kept;
     for (uint32_t k = 0; base->lo && k < base->n; k++) {
         if (!used[k]) continue;
+        if (base->position) base->position[n] = base->position[k];
         base->lo[n] = base->lo[k];
         base->hi[n++] = base->hi[k];
     }
+}
+
+// Positions that are the elements' own numbers need no table.
+static void settle(vl_nn_base *base) {
+    bool plain = base->position && base->extent == base->n;
+    for (uint32_t k = 0; plain && k < base->n; k++) plain = base->position[k] == k;
+    if (plain) base->position = NULL;
+    if (!base->position) base->extent = base->n;
 }
 
 velum_status vl_nn_prune(vl_nn_lowered *l) {
@@ -98,16 +120,17 @@ velum_status vl_nn_prune(vl_nn_lowered *l) {
     VL_NN_TAKE(l->heap, number, l->base_count);
     VL_NN_TAKE(l->heap, left, l->base_count);
     for (uint32_t b = 0; b < l->base_count; b++) VL_NN_TAKE(l->heap, used[b], l->base[b].n);
-    mark(l->output, used);
+    mark(l, l->output, used);
     for (uint32_t b = l->base_count; b-- > 1;) {
         vl_nn_base *base = &l->base[b];
         for (uint32_t k = 0; k < base->n; k++) left[b] += used[b][k];
         if (left[b] == 0) continue;
         for (uint32_t k = 0; k < 2 && base->arg[k]; k++) {
             VL_TRY(keep_rows(l->heap, &base->arg[k], used[b]));
-            mark(base->arg[k], used);
+            mark(l, base->arg[k], used);
         }
     }
+    for (uint32_t k = 0; l->fixed_input && k < l->base[0].n; k++) used[0][k] = true;
     keep_groups(&l->prologue, used[0]);
     left[0] = l->prologue.columns;
     VL_FAIL_IF(left[0] == 0, VELUM_E_UNSUPPORTED, "model: its output does not depend on the inputs");
@@ -121,6 +144,7 @@ velum_status vl_nn_prune(vl_nn_lowered *l) {
         if (b > 0 && !left[b]) continue;
         shrink(&l->base[b], used[b]);
         l->base[b].n = left[b];
+        settle(&l->base[b]);
         l->base[number[b]] = l->base[b];
     }
     l->base_count = kept;

@@ -34,7 +34,7 @@ static velum_status square_of(vl_nn_lowering *w, const vl_nn_node *n, const vl_n
     char label[VL_NN_LABEL + 1];
     vl_nn_node_label(n, label);
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_SQUARE, f, NULL, label, &base));
-    return vl_nn_form_identity(w->h, base, f->n, out);
+    return vl_nn_base_form(w->l, base, out);
 }
 
 static velum_status materialise(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, vl_nn_form **out) {
@@ -75,8 +75,14 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
         VL_FAIL_IF(s->t.count > VL_MAX_FEATURES, VELUM_E_LIMIT, "model: %zu features", s->t.count);
         VL_TRY(vl_nn_form_identity(w->h, 0, (uint32_t)s->t.count, &f));
         f->term[0].cols = w->l->prologue.columns;
-        VL_NN_TAKE(w->h, f->term[0].m, s->t.count * f->term[0].cols);
-        for (size_t i = 0; i < s->t.count; i++) f->term[0].m[i * f->term[0].cols + first[i]] = 1;
+        vl_nn_sparse *one;
+        VL_TRY(vl_nn_sparse_new(w->h, f->n, f->term[0].cols, f->n, &one));
+        for (uint32_t i = 0; i < f->n; i++) {
+            one->col[i] = first[i];
+            one->val[i] = 1;
+            one->start[i + 1] = i + 1;
+        }
+        f->term[0].m = one;
         s->root = f;
     } else if (s->a) {
         bool flat = true;
@@ -99,9 +105,12 @@ typedef struct rows {        // distinct rows of a form
 static bool same_row(const vl_nn_form *f, uint32_t a, uint32_t b) {
     if (f->bias[a] != f->bias[b]) return false;
     for (uint32_t t = 0; t < f->terms; t++) {
-        uint32_t cols = f->term[t].cols;
-        const double *m = f->term[t].m;
-        if (m && memcmp(m + (size_t)a * cols, m + (size_t)b * cols, cols * sizeof *m) != 0) return false;
+        vl_nn_row x, y;
+        vl_nn_term_row(&f->term[t], a, &x);
+        vl_nn_term_row(&f->term[t], b, &y);
+        if (x.count != y.count || memcmp(x.col, y.col, x.count * sizeof *x.col) != 0 ||
+            memcmp(x.val, y.val, x.count * sizeof *x.val) != 0)
+            return false;
     }
     return true;
 }
@@ -115,14 +124,16 @@ static velum_status distinct(vl_nn_heap *h, const vl_nn_form *f, rows *out) {
     out->count = 0;
     for (uint32_t i = 0; i < f->n; i++) {
         uint64_t hash = 1469598103934665603u;
-        for (uint32_t t = 0; t < f->terms; t++)
-            for (uint32_t k = 0; k < f->term[t].cols; k++) {
+        for (uint32_t t = 0; t < f->terms; t++) {
+            vl_nn_row row;
+            vl_nn_term_row(&f->term[t], i, &row);
+            for (size_t k = 0; k < row.count; k++) {
                 uint64_t bits;
-                double v = vl_nn_term_at(&f->term[t], i, k);
-                memcpy(&bits, &v, sizeof bits);
-                hash = (hash ^ bits) * 1099511628211u;
+                memcpy(&bits, &row.val[k], sizeof bits);
+                hash = (hash ^ bits ^ ((uint64_t)t << 32 | row.col[k])) * 1099511628211u;
                 hash ^= hash >> 29;
             }
+        }
         uint32_t at = (uint32_t)(hash & (slots - 1));
         while (table[at] && !same_row(f, out->pick[table[at] - 1], i)) at = (at + 1) & (slots - 1);
         if (!table[at]) {
@@ -196,7 +207,7 @@ velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *node, const vl_
         vl_nn_form *made;
         vl_nn_node_label(node, label);
         VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_PRODUCT, f, g, label, &base));
-        VL_TRY(vl_nn_form_identity(w->h, base, n, &made));
+        VL_TRY(vl_nn_base_form(w->l, base, &made));
         *out = made;
         return VELUM_OK;
     }

@@ -33,7 +33,7 @@ velum_status vl_nn_clip_bounds(const vl_nn_node *n, const vl_nn_tensor *const *i
     return VELUM_OK;
 }
 
-static velum_status set_count(const vl_nn_node *n, vl_nn_tensor *t) {
+velum_status vl_nn_set_count(const vl_nn_node *n, vl_nn_tensor *t) {
     t->count = 1;
     for (uint32_t i = 0; i < t->rank; i++) {
         if (t->dim[i] == 0) {
@@ -66,7 +66,7 @@ velum_status vl_nn_broadcast(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_ten
     bool mixes =
         (a->batched && (a->rank != t.rank || t.dim[0] != 1)) || (b->batched && (b->rank != t.rank || t.dim[0] != 1));
     VL_NN_FAIL_IF(mixes, n, VELUM_E_UNSUPPORTED, "the shapes would mix requests: the first axis must stay the batch");
-    VL_TRY(set_count(n, &t));
+    VL_TRY(vl_nn_set_count(n, &t));
     VL_NN_TAKE(h, out->a, t.count);
     VL_NN_TAKE(h, out->b, t.count);
     for (size_t i = 0; i < t.count; i++) {
@@ -91,7 +91,7 @@ static velum_status gemm(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tensor 
     uint32_t rows = a->dim[ta ? 1 : 0], inner = a->dim[ta ? 0 : 1], cols = b->dim[tb ? 0 : 1];
     VL_NN_FAIL_IF(b->dim[tb ? 1 : 0] != inner, n, VELUM_E_FORMAT, "inner extents %u and %u", inner, b->dim[tb ? 1 : 0]);
     out->out = (vl_nn_tensor){.rank = 2, .dim = {rows, cols}, .batched = a->batched};
-    VL_TRY(set_count(n, &out->out));
+    VL_TRY(vl_nn_set_count(n, &out->out));
     out->inner = inner;
     out->step_a = ta ? rows : 1;
     out->step_b = tb ? 1 : cols;
@@ -121,8 +121,8 @@ velum_status vl_nn_product_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_te
     la.rank = row ? 0 : a->rank - 2;
     lb.rank = column ? 0 : b->rank - 2;
     la.batched = lb.batched = false;
-    VL_TRY(set_count(n, &la));
-    VL_TRY(set_count(n, &lb));
+    VL_TRY(vl_nn_set_count(n, &la));
+    VL_TRY(vl_nn_set_count(n, &lb));
     vl_nn_pair lead;
     VL_TRY(vl_nn_broadcast(h, n, &la, &lb, &lead));
     vl_nn_tensor t = lead.out;
@@ -131,7 +131,7 @@ velum_status vl_nn_product_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_te
     if (!column) t.dim[t.rank++] = k;
     t.batched = a->batched || b->batched;
     t.integer = a->integer && b->integer;
-    VL_TRY(set_count(n, &t));
+    VL_TRY(vl_nn_set_count(n, &t));
     VL_NN_FAIL_IF(t.batched && (t.rank == 0 || t.dim[0] != 1), n, VELUM_E_UNSUPPORTED,
                   "the shapes would mix requests: the first axis must stay the batch");
     out->out = t;
@@ -172,7 +172,7 @@ velum_status vl_nn_reduction_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_
     size_t step[VL_NN_MAX_RANK], s = 1;
     for (uint32_t i = 0; i < a->rank; i++)
         if (!reduced[i] || keep) t.dim[t.rank++] = reduced[i] ? 1 : a->dim[i];
-    VL_TRY(set_count(n, &t));
+    VL_TRY(vl_nn_set_count(n, &t));
     for (uint32_t i = a->rank; i-- > 0;) {
         step[i] = reduced[i] ? 0 : s;
         s *= reduced[i] ? 1 : a->dim[i];
@@ -204,7 +204,7 @@ velum_status vl_nn_lookup_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_ten
         t.dim[t.rank++] = table->dim[i];
         row *= table->dim[i];
     }
-    VL_TRY(set_count(n, &t));
+    VL_TRY(vl_nn_set_count(n, &t));
     VL_NN_FAIL_IF(t.count == 0, n, VELUM_E_FORMAT, "no elements");
     VL_NN_TAKE(h, out->a, t.count);
     VL_NN_TAKE(h, out->b, t.count);

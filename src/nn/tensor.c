@@ -87,8 +87,8 @@ static double typed_at(int type, const Onnx__TensorProto *t, size_t i) {
 velum_status vl_nn_tensor_load(vl_nn_heap *h, const Onnx__TensorProto *t, const char *what, vl_nn_tensor *out) {
     bool external = (t->has_data_location && t->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT) ||
                     t->n_external_data > 0;
-    VL_FAIL_IF(external, VELUM_E_UNSUPPORTED, "model: '%s' keeps its data in another file; save the model as one file",
-               what);
+    VL_FAIL_IF(external, VELUM_E_UNSUPPORTED,
+               "model: '%s' keeps its data in another file; save the model again with its weights inside", what);
     VL_FAIL_IF(t->segment, VELUM_E_UNSUPPORTED, "model: '%s' is stored in segments", what);
     int type = t->has_data_type ? t->data_type : 0;
     size_t each = width(type);

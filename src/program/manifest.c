@@ -12,13 +12,18 @@ void vl_manifest_clear(vl_manifest *m) {
         vl_free(m->inputs[i].description);
         vl_free(m->inputs[i].values);
     }
-    for (uint32_t i = 0; m->steps && i < m->step_count; i++) vl_free(m->steps[i].table);
+    for (uint32_t i = 0; m->steps && i < m->step_count; i++) {
+        vl_free(m->steps[i].table);
+        vl_free(m->steps[i].keys);
+    }
     for (uint32_t i = 0; m->outputs && i < m->output_count; i++) vl_free(m->outputs[i]);
     vl_free(m->inputs);
     vl_free(m->steps);
     vl_free(m->features);
     vl_free(m->outputs);
     vl_free(m->keys);
+    vl_free(m->bootstrap_name);
+    vl_free(m->low_keys);
     *m = (vl_manifest){0};
 }
 
@@ -56,24 +61,20 @@ static const char *origin(const vl_manifest *m, uint32_t step) {
 
 static velum_status run_step(const vl_manifest *m, uint64_t row, uint32_t i, const double *raw, double *value) {
     const vl_step *s = &m->steps[i];
-    double x = s->kind == VL_STEP_INPUT ? raw[s->src] : value[s->src], y = x;
-    switch (s->kind) {
-    case VL_STEP_AFFINE: y = s->a * x + s->b; break;
-    case VL_STEP_CLIP: y = fmin(fmax(x, s->a), s->b); break;
-    case VL_STEP_TRUNC: y = trunc(x); break;
-    case VL_STEP_DIV: y = floor(x / s->a); break;
-    case VL_STEP_MOD: y = x - s->a * floor(x / s->a); break;
-    case VL_STEP_TABLE:
-        VL_FAIL_IF(!(x >= 0 && x < s->table_count) || x != floor(x), VELUM_E_VALUE,
-                   "row %llu: field '%s' gives %.9g, outside its table of %u", (unsigned long long)row, origin(m, i), x,
-                   s->table_count);
-        y = s->table[(uint32_t)x];
-        break;
-    default: break;
+    unsigned long long r = (unsigned long long)row;
+    if (s->kind == VL_STEP_INPUT) {
+        value[i] = raw[s->src];
+        return VELUM_OK;
     }
-    VL_FAIL_IF(!isfinite(y), VELUM_E_VALUE, "row %llu: field '%s' overflows", (unsigned long long)row, origin(m, i));
-    value[i] = y;
-    return VELUM_OK;
+    double x = value[s->src];
+    if (vl_step_run(s, x, &value[i])) return VELUM_OK;
+    VL_FAIL_IF(s->kind == VL_STEP_TABLE, VELUM_E_VALUE, "row %llu: field '%s' gives %.9g, outside its table of %u", r,
+               origin(m, i), x, s->table_count);
+    VL_FAIL_IF(s->kind == VL_STEP_MAP, VELUM_E_VALUE, "row %llu: field '%s' gives %.17g, not an integer within 2^53", r,
+               origin(m, i), x);
+    VL_FAIL_IF(s->kind == VL_STEP_LOG || s->kind == VL_STEP_SQRT || s->kind == VL_STEP_RECIPROCAL, VELUM_E_VALUE,
+               "row %llu: field '%s' gives %.9g, of which there is no %s", r, origin(m, i), x, vl_step_text(s->kind));
+    return VL_FAIL(VELUM_E_VALUE, "row %llu: field '%s' overflows", r, origin(m, i));
 }
 
 velum_status vl_manifest_prologue(const vl_manifest *m, uint64_t row, const double *raw, double *features) {
@@ -128,6 +129,43 @@ static void save_doubles(vl_writer *w, const double *v, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) vl_write_f64(w, v[i]);
 }
 
+static void save_keys(vl_writer *w, const vl_key_request *keys, uint32_t count) {
+    vl_write_u32(w, count);
+    for (uint32_t i = 0; i < count; i++) {
+        vl_write_u64(w, keys[i].galois);
+        vl_write_u16(w, keys[i].level);
+    }
+}
+
+// A set's small numbers, in the order in which they are saved.
+#define SET_FIELDS 16
+static void set_fields(vl_bootstrap_params *b, uint8_t *field[SET_FIELDS]) {
+    uint8_t *const all[SET_FIELDS] = {&b->log_n,       &b->log_slots, &b->cts_factors, &b->cts_bits,
+                                      &b->stc_factors, &b->stc_bits,  &b->mod_bits,    &b->left,
+                                      &b->left_bits,   &b->special,   &b->digit_limbs, &b->range,
+                                      &b->degree,      &b->doublings, &b->arcsine,     NULL};
+    memcpy(field, all, sizeof all);
+}
+
+static void save_bootstrap(const vl_manifest *m, vl_writer *w) {
+    vl_bootstrap_params b = m->bootstrap;
+    uint8_t *field[SET_FIELDS];
+    set_fields(&b, field);
+    vl_write_string(w, b.name ? b.name : "");
+    vl_write_u8(w, (uint8_t)b.order);
+    for (uint32_t i = 0; field[i]; i++) vl_write_u8(w, *field[i]);
+    vl_write_f64(w, b.log_ratio);
+    vl_write_u16(w, b.weight);
+    vl_write_u16(w, b.security_bits);
+    vl_write_u8(w, m->low.q_count != 0);
+    if (m->low.q_count) vl_params_save(&m->low, w);
+    save_keys(w, m->low_keys, m->low_key_count);
+    vl_write_u16(w, m->raise_weight);
+    vl_write_u16(w, m->raise_level);
+    vl_write_u32(w, m->raise_sums);
+    vl_write_u32(w, m->raise_step);
+}
+
 void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
     vl_write_string(w, m->model ? m->model : "");
     vl_write_string(w, m->metric ? m->metric : "");
@@ -149,6 +187,7 @@ void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
         vl_write_f64(w, s->a);
         vl_write_f64(w, s->b);
         save_doubles(w, s->table, s->table_count);
+        for (uint32_t k = 0; s->kind == VL_STEP_MAP && k < s->table_count; k++) vl_write_f64(w, s->keys[k]);
     }
     vl_write_u32(w, m->feature_count);
     for (uint32_t i = 0; i < m->feature_count; i++) {
@@ -165,12 +204,10 @@ void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
     for (uint32_t i = 0; i < m->output_count; i++) vl_write_string(w, m->outputs[i]);
     vl_write_u8(w, (uint8_t)m->epilogue);
     vl_write_f64(w, m->error_bound);
-    vl_write_u32(w, m->key_count);
-    for (uint32_t i = 0; i < m->key_count; i++) {
-        vl_write_u64(w, m->keys[i].galois);
-        vl_write_u16(w, m->keys[i].level);
-    }
+    save_keys(w, m->keys, m->key_count);
     vl_write_u16(w, m->zero_nq);
+    vl_write_u8(w, m->bootstrapped);
+    if (m->bootstrapped) save_bootstrap(m, w);
 }
 
 // Allocates an array for a count that was just read; a count of 0 gives NULL.
@@ -207,7 +244,24 @@ static velum_status load_inputs(vl_reader *r, vl_manifest *m) {
     return VELUM_OK;
 }
 
+// Of a map: what follows its values.
+static velum_status load_keys_of(vl_reader *r, uint32_t i, vl_step *s, uint64_t *total) {
+    *total += s->table_count;
+    VL_FAIL_IF(*total > VL_MAX_MAP, VELUM_E_LIMIT, "prologue step %u: more than %u keys", i, VL_MAX_MAP);
+    VL_FAIL_IF(s->table_count == 0 || !isfinite(s->a) || (s->b != 0 && s->b != 1), VELUM_E_FORMAT,
+               "prologue step %u: bad map", i);
+    VL_FAIL_IF(vl_reader_left(r) / 8 < s->table_count, VELUM_E_FORMAT, "prologue step %u: cut short", i);
+    LOAD_ARRAY(s->keys, s->table_count, "prologue keys");
+    for (uint32_t k = 0; k < s->table_count; k++) {
+        s->keys[k] = vl_read_f64(r);
+        VL_FAIL_IF(!isfinite(s->keys[k]) || (k && !(s->keys[k] > s->keys[k - 1])), VELUM_E_FORMAT,
+                   "prologue step %u: key %u is not above the one before", i, k);
+    }
+    return VELUM_OK;
+}
+
 static velum_status load_steps(vl_reader *r, vl_manifest *m) {
+    uint64_t keys = 0;
     m->step_count = vl_read_count(r, VL_MAX_STEPS, 25);
     LOAD_ARRAY(m->steps, m->step_count, "prologue");
     for (uint32_t i = 0; i < m->step_count; i++) {
@@ -224,6 +278,7 @@ static velum_status load_steps(vl_reader *r, vl_manifest *m) {
         VL_FAIL_IF((kind == VL_STEP_DIV || kind == VL_STEP_MOD) && !(s->a >= 1 && isfinite(s->a)), VELUM_E_FORMAT,
                    "prologue step %u: divisor %g", i, s->a);
         VL_TRY(load_doubles(r, "prologue table", &s->table_count, &s->table));
+        if (kind == VL_STEP_MAP) VL_TRY(load_keys_of(r, i, s, &keys));
     }
     m->feature_count = vl_read_count(r, VL_MAX_FEATURES, 8);
     LOAD_ARRAY(m->features, m->feature_count, "features");
@@ -246,20 +301,52 @@ static velum_status check_port(const char *what, const vl_params_literal *p, con
     return VELUM_OK;
 }
 
-static velum_status load_keys(vl_reader *r, vl_manifest *m) {
-    m->key_count = vl_read_count(r, VL_MAX_KEYS, 10);
-    LOAD_ARRAY(m->keys, m->key_count, "key list");
-    for (uint32_t i = 0; i < m->key_count; i++) {
-        vl_key_request *k = &m->keys[i];
+static velum_status load_keys(vl_reader *r, const vl_params_literal *p, uint32_t *count, vl_key_request **keys) {
+    *count = vl_read_count(r, VL_MAX_KEYS, 10);
+    LOAD_ARRAY(*keys, *count, "key list");
+    for (uint32_t i = 0; i < *count; i++) {
+        vl_key_request *k = &(*keys)[i];
         k->galois = vl_read_u64(r);
         k->level = vl_read_u16(r);
-        bool bad = k->level == 0 || k->level > m->params.q_count || k->galois >= (2ull << m->params.log_n) ||
-                   (k->galois != 0 && k->galois % 2 == 0) || (i && k->galois <= m->keys[i - 1].galois);
+        bool bad = k->level == 0 || k->level > p->q_count || k->galois >= (2ull << p->log_n) ||
+                   (k->galois != 0 && k->galois % 2 == 0) || (i && k->galois <= (*keys)[i - 1].galois);
         VL_FAIL_IF(bad, VELUM_E_FORMAT, "key list: entry %u (element %llu, level %u)", i, (unsigned long long)k->galois,
                    k->level);
     }
-    m->zero_nq = vl_read_u16(r);
-    VL_FAIL_IF(r->bad || m->zero_nq > m->params.q_count, VELUM_E_FORMAT, "key list: cut short");
+    return VELUM_OK;
+}
+
+// The client makes keys from these numbers: they must be of the program's own ring, secret and security.
+static velum_status load_bootstrap(vl_reader *r, vl_manifest *m) {
+    vl_bootstrap_params *b = &m->bootstrap;
+    const vl_params_literal *p = &m->params;
+    uint8_t *field[SET_FIELDS];
+    set_fields(b, field);
+    VL_FAIL_IF(!(b->name = m->bootstrap_name = vl_read_string(r, VL_MAX_NAME)), VELUM_E_FORMAT, "bootstrap: bad name");
+    uint8_t order = vl_read_u8(r);
+    b->order = (vl_bootstrap_order)order;
+    for (uint32_t i = 0; field[i]; i++) *field[i] = vl_read_u8(r);
+    b->log_ratio = vl_read_f64(r);
+    b->weight = vl_read_u16(r);
+    b->security_bits = vl_read_u16(r);
+    VL_FAIL_IF(r->bad || order > VL_COEFFS_FIRST, VELUM_E_FORMAT, "bootstrap: order %u", order);
+    uint8_t low = vl_read_u8(r);
+    VL_FAIL_IF(r->bad || low > 1, VELUM_E_FORMAT, "bootstrap: cut short");
+    if (low) {
+        VL_TRY(vl_params_load(r, &m->low));
+        VL_FAIL_IF(m->low.log_n != p->log_n || m->low.secret_weight != p->secret_weight ||
+                       m->low.security_bits != p->security_bits,
+                   VELUM_E_FORMAT, "bootstrap: the parameters of its lowest levels are another ring's or secret's");
+    }
+    VL_TRY(load_keys(r, &m->low, &m->low_key_count, &m->low_keys));
+    m->raise_weight = vl_read_u16(r);
+    m->raise_level = vl_read_u16(r);
+    m->raise_sums = vl_read_u32(r);
+    m->raise_step = vl_read_u32(r);
+    VL_FAIL_IF(r->bad || m->raise_sums == 0 || m->raise_sums > VL_ENCAPSULATION_MAX_SUMS ||
+                   m->raise_step > 1u << p->log_n || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n ||
+                   m->raise_level < 2 || m->raise_level > p->q_count,
+               VELUM_E_FORMAT, "bootstrap: a raise by weight %u to level %u", m->raise_weight, m->raise_level);
     return VELUM_OK;
 }
 
@@ -292,7 +379,12 @@ static velum_status load_manifest(vl_reader *r, vl_manifest *m) {
     VL_FAIL_IF(epilogue >= VL_EPILOGUES || !(m->error_bound >= 0) || !isfinite(m->error_bound), VELUM_E_FORMAT,
                "manifest: epilogue %u, error bound %g", epilogue, m->error_bound);
     m->epilogue = (vl_epilogue)epilogue;
-    return load_keys(r, m);
+    VL_TRY(load_keys(r, &m->params, &m->key_count, &m->keys));
+    m->zero_nq = vl_read_u16(r);
+    uint8_t bootstrapped = vl_read_u8(r);
+    VL_FAIL_IF(r->bad || m->zero_nq > m->params.q_count || bootstrapped > 1, VELUM_E_FORMAT, "key list: cut short");
+    m->bootstrapped = bootstrapped;
+    return bootstrapped ? load_bootstrap(r, m) : VELUM_OK;
 }
 
 velum_status vl_manifest_load(vl_reader *r, vl_manifest *out) {

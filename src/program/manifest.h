@@ -24,14 +24,28 @@ typedef struct vl_input {
 } vl_input;
 
 // The prologue: a list of steps, each one number a request, from the raw inputs. Step i may use steps before it only.
+// A result that is not finite, or an x where the step is not defined, refuses the row.
+#define VL_MAX_MAP (1u << 20) // keys of all maps of a program
 typedef enum vl_step_kind {
-    VL_STEP_INPUT,  // raw input number `src`
-    VL_STEP_AFFINE, // a * x + b
-    VL_STEP_CLIP,   // min(max(x, a), b)
-    VL_STEP_TRUNC,  // toward zero (Cast to an integer)
-    VL_STEP_TABLE,  // table[x]; x an integer in [0, table_count), else the row is refused
-    VL_STEP_DIV,    // floor(x / a), a > 0 (integers)
-    VL_STEP_MOD,    // x - a floor(x / a), a > 0 (integers)
+    VL_STEP_INPUT,      // raw input number `src`
+    VL_STEP_AFFINE,     // a * x + b
+    VL_STEP_CLIP,       // min(max(x, a), b)
+    VL_STEP_TRUNC,      // toward zero (Cast to an integer)
+    VL_STEP_TABLE,      // table[x]; x an integer in [0, table_count), else the row is refused
+    VL_STEP_DIV,        // floor(x / a), a > 0 (integers)
+    VL_STEP_MOD,        // x - a floor(x / a), a > 0 (integers)
+    VL_STEP_MAP,        // table[i] where keys[i] = x, else a; b = 1: x must be an integer in [-2^53, 2^53], b = 0: x is
+                        // rounded to single precision first
+    VL_STEP_EQUAL,      // 1 where x = a, else 0
+    VL_STEP_LOG,        // natural; x > 0
+    VL_STEP_EXP,        //
+    VL_STEP_SQRT,       // x >= 0
+    VL_STEP_RECIPROCAL, // x not 0
+    VL_STEP_ABS,        //
+    VL_STEP_SIGN,       // -1, 0 or 1
+    VL_STEP_ROUND,      // to the nearest integer, ties to the even one
+    VL_STEP_TANH,       //
+    VL_STEP_ERF,        //
     VL_STEP_KINDS
 } vl_step_kind;
 typedef struct vl_step {
@@ -40,7 +54,12 @@ typedef struct vl_step {
     double a, b;
     uint32_t table_count;
     double *table;
+    double *keys; // MAP: ascending, table_count of them; else NULL
 } vl_step;
+const char *vl_step_text(vl_step_kind kind); // "log", ...
+// The step on one number; false where it is not defined or not finite. Not for VL_STEP_INPUT.
+bool vl_step_run(const vl_step *s, double x, double *y);
+double vl_step_map(const vl_step *s, double x); // MAP, by bisection
 
 // What is encrypted: features, in order. depth 0: the step's number itself (one feature); depth k: its one-hot vector
 // of k features (the number must be an integer in [0, k), else the row is refused).
@@ -78,10 +97,12 @@ typedef struct vl_manifest {
     // Where the program bootstraps: its set, and what else the client generates for it, in terms of rlwe alone.
     bool bootstrapped;
     vl_bootstrap_params bootstrap;
+    char *bootstrap_name;  // owns bootstrap.name where it is not a constant
     vl_params_literal low; // parameters of SlotsToCoeffs; q_count 0: none
     uint32_t low_key_count;
     vl_key_request *low_keys; // for `low`, sorted
     uint16_t raise_weight, raise_level;
+    uint32_t raise_sums, raise_step; // see rlwe/encapsulate.h
 } vl_manifest;
 
 void vl_manifest_clear(vl_manifest *m);

@@ -34,11 +34,21 @@ static velum_status init_special(const vl_params *p, vl_base_tables *t) {
     return vl_base_ext_init(&t->from_p, from, ring->p_count, to, ring->q_count);
 }
 
+static velum_status init_rescale(const vl_params *p, uint32_t e, vl_base_ext *out) {
+    const vl_ring *ring = &p->ring;
+    const vl_modulus *from[VL_MAX_LIMBS], *to[VL_MAX_LIMBS];
+    from[0] = &ring->mod[e];
+    for (uint32_t i = 0; i < ring->p_count; i++) from[i + 1] = &ring->mod[ring->q_count + i];
+    for (uint32_t i = 0; i < e; i++) to[i] = &ring->mod[i];
+    return vl_base_ext_init(out, from, ring->p_count + 1, to, e);
+}
+
 velum_status vl_bases_new(const vl_params *p, vl_base_tables **out) {
     vl_base_tables *t = vl_alloc(sizeof *t);
     VL_FAIL_IF(!t, VELUM_E_NOMEM, "no memory for the constants of key switching");
     velum_status status = init_special(p, t);
     for (uint32_t e = 0; e < p->ring.q_count && status == VELUM_OK; e++) status = init_digit(p, e, &t->from_q[e]);
+    for (uint32_t e = 1; e < p->ring.q_count && status == VELUM_OK; e++) status = init_rescale(p, e, &t->from_qp[e]);
     if (status != VELUM_OK) {
         vl_bases_free(p, t);
         return status;
@@ -49,7 +59,10 @@ velum_status vl_bases_new(const vl_params *p, vl_base_tables **out) {
 
 void vl_bases_free(const vl_params *p, vl_base_tables *t) {
     if (!t) return;
-    for (uint32_t e = 0; e < p->ring.q_count; e++) vl_base_ext_clear(&t->from_q[e]);
+    for (uint32_t e = 0; e < p->ring.q_count; e++) {
+        vl_base_ext_clear(&t->from_q[e]);
+        vl_base_ext_clear(&t->from_qp[e]);
+    }
     vl_base_ext_clear(&t->from_p);
     vl_free(t);
 }
@@ -98,7 +111,7 @@ void vl_bases_extend_digit(const vl_params *p, uint32_t j, uint32_t nq, uint32_t
     }
 }
 
-void vl_bases_extend_p(const vl_params *p, uint32_t first, uint32_t last, uint64_t *const *dst,
-                       const uint64_t *const *y) {
-    extend_some(&p->bases->from_p, first, last - first, dst, y, p->ring.n);
+void vl_bases_extend(const vl_params *p, const vl_base_ext *e, uint32_t first, uint32_t last, uint64_t *const *dst,
+                     const uint64_t *const *y) {
+    extend_some(e, first, last - first, dst, y, p->ring.n);
 }

@@ -12,7 +12,9 @@ typedef struct vl_base_tables {
     // from_q[e]: the digit that ends with limb e, to the limbs of Q below the digit, then (full digits only) those
     // above it, then P.
     vl_base_ext from_q[VL_MAX_LIMBS];
-    vl_base_ext from_p;           // P to all limbs of Q
+    vl_base_ext from_p; // P to all limbs of Q
+    // from_qp[e], e > 0: q_e and P (in that order) to the limbs of Q below e: a division by P q_e.
+    vl_base_ext from_qp[VL_MAX_LIMBS];
     uint64_t p_mod[VL_MAX_LIMBS]; // P mod q_i
     uint64_t p_inv[VL_MAX_LIMBS]; // P^-1 mod q_i
 } vl_base_tables;
@@ -36,8 +38,8 @@ uint64_t vl_bases_hat_inv(const vl_params *p, uint32_t i, uint32_t nq);
 // dst[i - first] gets limb i; the digit's own limbs are left alone.
 void vl_bases_extend_digit(const vl_params *p, uint32_t j, uint32_t nq, uint32_t first, uint32_t last,
                            uint64_t *const *dst, const uint64_t *const *y);
-// The same from P (y: p_count limbs) to the limbs [first, last) of Q.
-void vl_bases_extend_p(const vl_params *p, uint32_t first, uint32_t last, uint64_t *const *dst,
-                       const uint64_t *const *y);
+// From the sources y of a table to its targets [first, last).
+void vl_bases_extend(const vl_params *p, const vl_base_ext *e, uint32_t first, uint32_t last, uint64_t *const *dst,
+                     const uint64_t *const *y);
 
 #endif

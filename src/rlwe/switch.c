@@ -5,6 +5,9 @@
 // (Q_j/q_i)^-1); then, group by group of a few target limbs: each digit is extended to the group, transformed prime by
 // prime, and multiplied into the two sums while it is in the cache. The limbs of P go first; they leave the NTT domain
 // scaled, so that each limb of Q can be divided by P, added to and permuted as soon as its sums are there.
+//
+// With a rescale, the last limb of Q goes with those of P: one rounded division by P q_{nq-1}.
+#include "arith/arith.h"
 #include "rlwe/bases.h"
 #include "rlwe/rlwe.h"
 
@@ -18,12 +21,14 @@ typedef struct switch_job {
     const vl_params *p;
     const vl_switch_key *key;
     uint32_t nq, np, digits;
-    uint32_t first, last, group;     // limbs at hand, taken `group` at a time
+    uint32_t first, last;            // limbs at hand
+    uint32_t groups, group;          // shared out in so many groups, of `group` limbs at most
     vl_poly c;                       // what is switched (NTT domain)
     const vl_digits *d;              // already decomposed; or NULL, and then
     const uint64_t *y[VL_MAX_LIMBS]; // ... its limbs as coefficients, scaled for extension
     vl_poly u[2];                    // sums that are given (u[0].x NULL: to be made)
-    uint64_t *up[2][VL_MAX_LIMBS];   // limbs of P of the sums, as coefficients, scaled for extension
+    uint32_t left;                   // limbs of the result: nq, or with a rescale nq - 1
+    uint64_t *up[2][VL_MAX_LIMBS];   // limbs left .. of the sums (then P's), as coefficients, scaled for extension
     vl_poly add[2];                  // added to the result; x NULL: nothing
     vl_poly out[2];
     uint32_t outs;               // 1 or 2 polynomials
@@ -43,6 +48,32 @@ static uint64_t *limb_at(const switch_job *w, vl_poly a, uint32_t i) {
     return a.x + (size_t)(i < w->nq ? i : a.nq + (i - w->nq)) * w->p->ring.n;
 }
 
+// The base change that divides the sums.
+static const vl_base_ext *division_of(const switch_job *w) {
+    return w->left < w->nq ? &w->p->bases->from_qp[w->left] : &w->p->bases->from_p;
+}
+
+// The inverse of what they are divided by.
+static uint64_t divisor_inv(const switch_job *w, uint32_t i) {
+    const vl_ring *ring = &w->p->ring;
+    uint64_t inv = w->p->bases->p_inv[i];
+    return w->left < w->nq ? vl_arith_mul(inv, ring->inv[w->left * ring->q_count + i], ring->mod[i].q) : inv;
+}
+
+// Shares limbs [first, last) out: groups of at most TARGETS, as many for every slot, their sizes one apart at most.
+static void set_groups(switch_job *w, uint32_t first, uint32_t last, uint32_t slots) {
+    uint32_t limbs = last - first, groups = (limbs + TARGETS - 1) / TARGETS;
+    groups = (groups + slots - 1) / slots * slots;
+    w->first = first;
+    w->last = last;
+    w->groups = groups < limbs ? groups : limbs;
+    w->group = (limbs + w->groups - 1) / w->groups;
+}
+
+static uint32_t group_begin(const switch_job *w, uint32_t item) {
+    return w->first + item * (w->last - w->first) / w->groups;
+}
+
 // Takes `count` limbs of scratch.
 static uint64_t *take_limbs(vl_exec *x, const vl_params *p, size_t count) {
     return vl_arena_take(&x->arena, count * limb_bytes(p));
@@ -52,7 +83,8 @@ static uint64_t *take_limbs(vl_exec *x, const vl_params *p, size_t count) {
 typedef struct leave_job {
     const vl_params *p;
     vl_poly a;
-    uint32_t nq, first; // limbs first .. of a; below nq: digits' scaling, else that of P
+    uint32_t nq, first;          // limbs first .. of a
+    const vl_base_ext *division; // for its sources, which start there; NULL: for digits
     uint64_t *dst;
 } leave_job;
 
@@ -62,7 +94,7 @@ static void leave_limb(void *arg, size_t item, uint32_t slot) {
     (void)slot;
     uint32_t i = j->first + (uint32_t)item;
     const vl_modulus *m = vl_poly_modulus(ring, j->a, i);
-    uint64_t scale = i < j->a.nq ? vl_bases_hat_inv(j->p, i, j->nq) : j->p->bases->from_p.hat_inv[i - j->a.nq];
+    uint64_t scale = j->division ? j->division->hat_inv[item] : vl_bases_hat_inv(j->p, i, j->nq);
     m->k->ntt_inverse(m, j->dst + item * stride_of(j->p), vl_poly_limb(ring, j->a, i), scale);
 }
 
@@ -87,10 +119,12 @@ static void dot_key(const switch_job *w, uint32_t i, const uint64_t *const *x, u
 // The digits' limbs [first, last), not yet transformed, in scratch: digit j's limb i at buffer j * group + (i - first).
 static void extend_group(const switch_job *w, uint32_t first, uint32_t last, uint64_t *buffer) {
     size_t stride = stride_of(w->p);
+    uint32_t middle = first < w->nq && w->nq < last ? w->nq : last;
     for (uint32_t j = 0; j < w->digits; j++) {
         uint64_t *dst[TARGETS];
         for (uint32_t i = first; i < last; i++) dst[i - first] = buffer + (j * w->group + (i - first)) * stride;
-        vl_bases_extend_digit(w->p, j, w->nq, first, last, dst, w->y);
+        vl_bases_extend_digit(w->p, j, w->nq, first, middle, dst, w->y);
+        if (middle < last) vl_bases_extend_digit(w->p, j, w->nq, middle, last, dst + (middle - first), w->y);
     }
 }
 
@@ -112,30 +146,37 @@ static void sum_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buff
     dot_key(w, i, x, u0, u1);
 }
 
-// ---- phases: the limbs of P, then those of Q ----
+// ---- phases: the limbs that are divided away, then those that stay ----
+// The sum's part c of limb i += P times what is added to the result.
+static void add_lifted(const switch_job *w, uint32_t i, uint32_t c, uint64_t *u) {
+    const vl_modulus *m = modulus_of(w, i);
+    if (w->add[c].x) m->k->mul_scalar_add(m, u, limb_at(w, w->add[c], i), w->p->bases->p_mod[i], w->p->ring.n);
+}
+
 static void special_group(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
-    uint32_t first = w->first + (uint32_t)item * w->group, last = first + w->group;
-    if (last > w->last) last = w->last;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     uint64_t *buffer = w->scratch + slot * w->slot_words;
     if (!w->d) extend_group(w, first, last, buffer);
     for (uint32_t i = first; i < last; i++) {
         const vl_modulus *m = modulus_of(w, i);
-        sum_limb(w, i, i - first, buffer, w->up[0][i - w->nq], w->up[1][i - w->nq]);
+        sum_limb(w, i, i - first, buffer, w->up[0][i - w->left], w->up[1][i - w->left]);
         for (uint32_t c = 0; c < 2; c++) {
-            uint64_t *t = w->up[c][i - w->nq];
-            m->k->ntt_inverse(m, t, t, w->p->bases->from_p.hat_inv[i - w->nq]);
+            uint64_t *t = w->up[c][i - w->left];
+            if (i < w->nq) add_lifted(w, i, c, t);
+            m->k->ntt_inverse(m, t, t, division_of(w)->hat_inv[i - w->left]);
         }
     }
 }
 
-// out = perm((u - t) / P + add); t: the limb of the sum's P part, extended, not yet transformed; overwritten.
+// out = perm((u - t) / P + add), or with a rescale perm((u + P add - t) / (P q)); t: the part of the sum that is
+// divided away, extended, not yet transformed; overwritten.
 static void finish_limb(const switch_job *w, uint32_t i, uint32_t c, const uint64_t *u, uint64_t *t) {
     const vl_modulus *m = modulus_of(w, i);
-    uint64_t *out = limb_at(w, w->out[c], i), *d = w->perm ? t : out, inv = w->p->bases->p_inv[i];
+    uint64_t *out = limb_at(w, w->out[c], i), *d = w->perm ? t : out, inv = divisor_inv(w, i);
     size_t n = w->p->ring.n;
     m->k->ntt_forward(m, t, t);
-    if (w->add[c].x) {
+    if (w->add[c].x && w->left == w->nq) {
         m->k->sub_mul_scalar(m, t, u, t, inv, n);
         m->k->add(m, d, limb_at(w, w->add[c], i), t, n);
     } else {
@@ -147,68 +188,63 @@ static void finish_limb(const switch_job *w, uint32_t i, uint32_t c, const uint6
 static void quotient_group(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
     size_t stride = stride_of(w->p);
-    uint32_t first = w->first + (uint32_t)item * w->group, last = first + w->group;
-    if (last > w->last) last = w->last;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     uint64_t *sums = w->scratch + slot * w->slot_words, *parts = sums + 2 * stride;
     uint64_t *buffer = parts + (size_t)2 * w->group * stride;
     if (!w->u[0].x && !w->d) extend_group(w, first, last, buffer);
     for (uint32_t c = 0; c < w->outs; c++) {
         uint64_t *dst[TARGETS];
         for (uint32_t g = 0; g < last - first; g++) dst[g] = parts + (c * w->group + g) * stride;
-        vl_bases_extend_p(w->p, first, last, dst, (const uint64_t *const *)w->up[c]);
+        vl_bases_extend(w->p, division_of(w), first, last, dst, (const uint64_t *const *)w->up[c]);
     }
     for (uint32_t i = first; i < last; i++) {
         if (!w->u[0].x) sum_limb(w, i, i - first, buffer, sums, sums + stride);
+        for (uint32_t c = 0; c < w->outs && w->left < w->nq; c++) add_lifted(w, i, c, sums + c * stride);
         for (uint32_t c = 0; c < w->outs; c++)
             finish_limb(w, i, c, w->u[0].x ? limb_at(w, w->u[c], i) : sums + c * stride,
                         parts + (c * w->group + (i - first)) * stride);
     }
 }
 
-// Limbs a group: at most TARGETS, equal groups, and one for every slot.
-static uint32_t group_of(uint32_t limbs, uint32_t slots) {
-    uint32_t groups = (limbs + TARGETS - 1) / TARGETS;
-    if (groups < slots) groups = slots;
-    return (limbs + groups - 1) / groups;
-}
-
 static size_t slot_limbs(uint32_t digits) { return 2 + (size_t)TARGETS * (2 + digits); }
 
 // Runs a phase over limbs [first, last), in groups small enough for every thread to get some.
 static void run_phase(vl_exec *x, switch_job *w, uint32_t first, uint32_t last, uint32_t digits, vl_exec_fn fn) {
-    uint32_t limbs = last - first, slots;
-    w->first = first;
-    w->last = last;
     w->slot_words = slot_limbs(digits) * stride_of(w->p);
-    slots = vl_exec_slots(x, limbs, w->slot_words * sizeof(uint64_t));
-    w->group = group_of(limbs, slots);
+    uint32_t slots = vl_exec_slots(x, last - first, w->slot_words * sizeof(uint64_t));
+    set_groups(w, first, last, slots);
     size_t mark = vl_arena_mark(&x->arena);
     w->scratch = vl_arena_take(&x->arena, slots * w->slot_words * sizeof(uint64_t));
-    vl_exec_each(x, slots, (limbs + w->group - 1) / w->group, fn, w);
+    vl_exec_each(x, slots, w->groups, fn, w);
     vl_arena_release(&x->arena, mark);
 }
 
-// The whole switch of w->c (or w->d) into w->out.
+// Takes room for the limbs that are divided away.
+static void take_up(vl_exec *x, switch_job *w) {
+    uint32_t count = w->nq - w->left + w->np;
+    for (uint32_t c = 0; c < w->outs; c++) {
+        uint64_t *up = take_limbs(x, w->p, count);
+        for (uint32_t k = 0; k < count; k++) w->up[c][k] = up + k * stride_of(w->p);
+    }
+}
+
+// The whole switch of w->c (or w->d) into w->out, w->left limbs.
 static void run_switch(vl_exec *x, switch_job *w) {
     const vl_params *p = w->p;
     size_t mark = vl_arena_mark(&x->arena), stride = stride_of(p);
-    assert(w->key->nq >= w->nq && w->nq >= 1);
+    assert(w->key->nq >= w->nq && w->left >= 1);
     w->np = p->ring.p_count;
     w->digits = vl_bases_digits(p, w->nq);
     w->outs = 2;
-    uint64_t *up = take_limbs(x, p, 2 * (size_t)w->np);
-    for (uint32_t k = 0; k < w->np; k++) {
-        w->up[0][k] = up + k * stride;
-        w->up[1][k] = up + (w->np + k) * stride;
-    }
+    take_up(x, w);
     if (!w->d) {
         uint64_t *y = take_limbs(x, p, w->nq);
         leave_ntt(x, p, w->c, y);
         for (uint32_t i = 0; i < w->nq; i++) w->y[i] = y + i * stride;
     }
     uint32_t digits = w->d ? 0 : w->digits;
-    run_phase(x, w, w->nq, w->nq + w->np, digits, special_group);
-    run_phase(x, w, 0, w->nq, digits, quotient_group);
+    run_phase(x, w, w->left, w->nq + w->np, digits, special_group);
+    run_phase(x, w, 0, w->left, digits, quotient_group);
     vl_arena_release(&x->arena, mark);
 }
 
@@ -227,7 +263,7 @@ static vl_poly at_level(vl_poly a, uint32_t nq) { return (vl_poly){a.x, (uint16_
 static void rotate(vl_exec *x, const vl_params *p, const vl_switch_key *key, const vl_digits *d, vl_ciphertext *out,
                    const vl_ciphertext *ct) {
     assert(ct->degree == 1 && key->galois != 0);
-    switch_job w = {.p = p, .key = key, .nq = ct->level, .d = d, .perm = &key->perm};
+    switch_job w = {.p = p, .key = key, .nq = ct->level, .left = ct->level, .d = d, .perm = &key->perm};
     w.c = at_level(ct->c[1], ct->level);
     w.add[0] = at_level(ct->c[0], ct->level);
     set_result(out, ct);
@@ -247,12 +283,33 @@ void vl_rlwe_rotate_hoisted(vl_exec *x, const vl_params *p, const vl_switch_key 
     rotate(x, p, key, d, out, ct);
 }
 
-void vl_rlwe_relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *ct) {
+static void relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, uint32_t left, vl_ciphertext *out,
+                        const vl_ciphertext *ct) {
     assert(ct->degree == 2 && relin->galois == 0);
-    switch_job w = {.p = p, .key = relin, .nq = ct->level, .c = at_level(ct->c[2], ct->level)};
-    for (uint32_t i = 0; i < 2; i++) w.add[i] = w.out[i] = at_level(ct->c[i], ct->level);
+    switch_job w = {.p = p, .key = relin, .nq = ct->level, .left = left, .c = at_level(ct->c[2], ct->level)};
+    for (uint32_t i = 0; i < 2; i++) {
+        w.add[i] = at_level(ct->c[i], ct->level);
+        w.out[i] = at_level(out->c[i], left);
+    }
     run_switch(x, &w);
+}
+
+void vl_rlwe_relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *ct) {
+    relinearise(x, p, relin, ct->level, ct, ct);
     ct->degree = 1;
+}
+
+void vl_rlwe_relinearise_rescale(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *out,
+                                 const vl_ciphertext *ct) {
+    uint16_t left = (uint16_t)(ct->level - 1);
+    double scale = ct->scale / (double)p->literal.q[left];
+    assert(out->capacity >= left);
+    relinearise(x, p, relin, left, out, ct);
+    for (uint32_t i = 0; i < 3; i++)
+        if (out->c[i].x) out->c[i].nq = left;
+    out->level = left;
+    out->degree = 1;
+    out->scale = scale;
 }
 
 // ---- the parts by themselves ----
@@ -270,8 +327,7 @@ static void decompose_group(void *arg, size_t item, uint32_t slot) {
     const decompose_job *job = arg;
     const switch_job *w = &job->w;
     (void)slot;
-    uint32_t first = w->first + (uint32_t)item * w->group, last = first + w->group;
-    if (last > w->last) last = w->last;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     for (uint32_t j = 0; j < w->digits; j++) {
         uint64_t *dst[TARGETS];
         for (uint32_t i = first; i < last; i++) dst[i - first] = limb_at(w, job->out->d[j], i);
@@ -290,11 +346,9 @@ static void decompose_group(void *arg, size_t item, uint32_t slot) {
 }
 
 static void decompose_phase(vl_exec *x, decompose_job *job, uint32_t first, uint32_t last) {
-    uint32_t limbs = last - first, slots = vl_exec_slots(x, limbs, 0);
-    job->w.first = first;
-    job->w.last = last;
-    job->w.group = group_of(limbs, slots);
-    vl_exec_each(x, slots, (limbs + job->w.group - 1) / job->w.group, decompose_group, job);
+    uint32_t slots = vl_exec_slots(x, last - first, 0);
+    set_groups(&job->w, first, last, slots);
+    vl_exec_each(x, slots, job->w.groups, decompose_group, job);
 }
 
 vl_digits vl_rlwe_decompose(vl_exec *x, const vl_params *p, vl_poly c, vl_arena *arena) {
@@ -361,21 +415,26 @@ void vl_rlwe_rotate_lazy(vl_exec *x, const vl_params *p, const vl_switch_key *ke
     vl_arena_release(&x->arena, mark);
 }
 
-void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) {
-    assert(u.np == p->ring.p_count && d.nq == u.nq && d.np == 0);
-    size_t mark = vl_arena_mark(&x->arena), stride = stride_of(p);
-    switch_job w = {.p = p, .nq = u.nq, .np = u.np, .u = {u}, .out = {d}, .outs = 1};
-    uint64_t *up = take_limbs(x, p, u.np);
-    for (uint32_t k = 0; k < u.np; k++) w.up[0][k] = up + k * stride;
-    leave_job leave = {.p = p, .a = u, .nq = u.nq, .first = u.nq, .dst = up};
-    vl_exec_each(x, vl_exec_slots(x, u.np, 0), u.np, leave_limb, &leave);
-    run_phase(x, &w, 0, u.nq, 0, quotient_group);
+static void divide(vl_exec *x, const vl_params *p, uint32_t left, vl_poly d, vl_poly u) {
+    assert(u.np == p->ring.p_count && d.nq == left && d.np == 0 && left >= 1);
+    size_t mark = vl_arena_mark(&x->arena);
+    switch_job w = {.p = p, .nq = u.nq, .np = u.np, .left = left, .u = {u}, .out = {d}, .outs = 1};
+    uint32_t away = u.nq - left + u.np;
+    take_up(x, &w);
+    leave_job leave = {.p = p, .a = u, .nq = u.nq, .first = left, .division = division_of(&w), .dst = w.up[0][0]};
+    vl_exec_each(x, vl_exec_slots(x, away, 0), away, leave_limb, &leave);
+    run_phase(x, &w, 0, left, 0, quotient_group);
     vl_arena_release(&x->arena, mark);
 }
 
+void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) { divide(x, p, u.nq, d, u); }
+
+void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) { divide(x, p, u.nq - 1u, d, u); }
+
 size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq) {
     size_t limb = vl_arena_need(limb_bytes(p)), digits = vl_bases_digits(p, nq);
-    size_t switching = limb * (nq + 2 * (size_t)p->ring.p_count) + vl_cpu_count() * limb * slot_limbs((uint32_t)digits);
+    size_t switching =
+        limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) + vl_cpu_count() * limb * slot_limbs((uint32_t)digits);
     // Encryption and re-randomisation: four vectors of N words and a limb a thread.
     size_t encryption = limb * (4 + 2 * (size_t)vl_cpu_count());
     size_t ring = vl_ring_scratch(&p->ring, nq, p->ring.p_count);

@@ -208,6 +208,19 @@ static UNUSED void attr_ints(model *m, Onnx__NodeProto *n, const char *name, siz
     memcpy(a->ints, v, count * sizeof *v);
 }
 
+static UNUSED void attr_text(model *m, Onnx__NodeProto *n, const char *name, const char *v) {
+    Onnx__AttributeProto *a = attribute(m, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    a->has_s = 1;
+    a->s = (ProtobufCBinaryData){strlen(v), (uint8_t *)text(m, v)};
+}
+
+static UNUSED void attr_floats(model *m, Onnx__NodeProto *n, const char *name, size_t count, const float *v) {
+    Onnx__AttributeProto *a = attribute(m, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS);
+    a->n_floats = count;
+    a->floats = own(m, count * sizeof *v);
+    memcpy(a->floats, v, count * sizeof *v);
+}
+
 static UNUSED uint8_t *model_bytes(model *m, size_t *size) {
     *size = onnx__model_proto__get_packed_size(&m->proto);
     uint8_t *b = own(m, *size);

@@ -130,6 +130,12 @@ static void test_tensors(void **state) {
     m->weights[0]->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
     expect(m, VELUM_E_UNSUPPORTED, "another file");
     m = plain();
+    m->weights[0]->float_data[3] = NAN;
+    expect(m, VELUM_E_FORMAT, "element 3 of 'w' is not finite");
+    m = plain();
+    m->weights[0]->float_data[0] = -INFINITY;
+    expect(m, VELUM_E_FORMAT, "'w'");
+    m = plain();
     m->weights[0]->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
     expect(m, VELUM_E_UNSUPPORTED, "'w'");
     m = plain(); // raw bytes of the wrong length
@@ -172,8 +178,25 @@ static void test_graphs(void **state) {
     m->proto.graph = NULL;
     expect(m, VELUM_E_FORMAT, "graph");
     m = plain();
-    add_node(m, "Softplus", "y", "z");
-    expect(m, VELUM_E_UNSUPPORTED, "Softplus");
+    add_node(m, "Einsum", "y", "z");
+    expect(m, VELUM_E_UNSUPPORTED, "node 'z' (Einsum): not supported; write it as Transpose");
+    m = plain();
+    add_node(m, "LabelEncoder", "y", "z"); // of another operator set
+    expect(m, VELUM_E_UNSUPPORTED, "LabelEncoder");
+    m = plain();
+    add_node(m, "TreeEnsembleRegressor", "y", "z")->domain = text(m, "ai.onnx.ml");
+    expect(m, VELUM_E_UNSUPPORTED, "decision trees");
+    m = plain();
+    add_node(m, "Loop", "y,y", "z");
+    expect(m, VELUM_E_UNSUPPORTED, "node 'z' (Loop): not nn.EmbeddingBag");
+    m = plain();
+    attr_text(m, m->nodes[0], "mode", "constant"); // known, of no meaning here
+    expect(m, VELUM_OK, NULL);
+    m = plain();
+    char *longer = own(m, 300);
+    memset(longer, 'x', 299);
+    attr_text(m, m->nodes[0], "mode", longer);
+    expect(m, VELUM_E_LIMIT, "'mode'");
     m = plain();
     m->nodes[0]->domain = text(m, "com.microsoft");
     expect(m, VELUM_E_UNSUPPORTED, "com.microsoft");

@@ -315,7 +315,7 @@ static void test_pruned(void **state) {
 
 static void test_unsupported(void **state) {
     (void)state;
-    static const char *const types[] = {"Relu", "Tanh", "Conv", "LSTM", "If"};
+    static const char *const types[] = {"LSTM", "If", "Sign", "Floor"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         model *m = start(13);
         layer(m, "x", 4, 3, "h");
@@ -325,13 +325,9 @@ static void test_unsupported(void **state) {
     }
     model *m = start(13);
     layer(m, "x", 4, 3, "h");
-    add_node(m, "Sigmoid", "h", "middle");
+    add_node(m, "Softmax", "h", "middle");
     layer(m, "middle", 3, 1, "y");
     check_refused(m, "y", VELUM_E_UNSUPPORTED, "last");
-    m = start(13);
-    layer(m, "x", 4, 3, "h");
-    add_node(m, "Clip", "h", "cut");
-    check_refused(m, "cut", VELUM_E_UNSUPPORTED, "cut");
     m = start(13);
     layer(m, "x", 4, 3, "h");
     add_node(m, "Div", "h,h", "q");

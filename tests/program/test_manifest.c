@@ -52,6 +52,53 @@ static void steps_against_arithmetic(void **state) {
         assert_true(run((vl_step){.kind = VL_STEP_TABLE, .table_count = 3, .table = table}, i) == table[i]);
 }
 
+static void functions_and_maps(void **state) {
+    (void)state;
+    const double xs[] = {-1e9, -3, -0.5, 0, 0.5, 1, 1.5, 2.5, 7, 40};
+    double keys[] = {-3, 0.5, 7, 4294967295.0}, values[] = {10, 20, 30, 40};
+    vl_step map = {.kind = VL_STEP_MAP, .a = -1, .table_count = 4, .table = values, .keys = keys};
+    for (size_t i = 0; i < sizeof xs / sizeof *xs; i++) {
+        double x = xs[i], y;
+        assert_true(run((vl_step){.kind = VL_STEP_EQUAL, .a = 7}, x) == (i == 8));
+        assert_true(run((vl_step){.kind = VL_STEP_EXP}, x) == exp(x));
+        assert_true(run((vl_step){.kind = VL_STEP_ABS}, x) == (x < 0 ? -x : x));
+        assert_true(run((vl_step){.kind = VL_STEP_SIGN}, x) == (x < 0 ? -1 : x > 0 ? 1 : 0));
+        assert_true(run((vl_step){.kind = VL_STEP_TANH}, x) == tanh(x));
+        assert_true(run((vl_step){.kind = VL_STEP_ERF}, x) == erf(x));
+        assert_true(run(map, x) == (i == 1 ? 10 : i == 4 ? 20 : i == 8 ? 30 : -1));
+        assert_int_equal(vl_step_run(&(vl_step){.kind = VL_STEP_LOG}, x, &y), x > 0);
+        assert_int_equal(vl_step_run(&(vl_step){.kind = VL_STEP_SQRT}, x, &y), x >= 0);
+        assert_int_equal(vl_step_run(&(vl_step){.kind = VL_STEP_RECIPROCAL}, x, &y), x != 0);
+    }
+    static const double rounded[] = {-1e9, -3, -0.0, 0, 0, 1, 2, 2, 7, 40}; // ties to even
+    for (size_t i = 0; i < sizeof xs / sizeof *xs; i++)
+        assert_true(run((vl_step){.kind = VL_STEP_ROUND}, xs[i]) == rounded[i]);
+    assert_true(run((vl_step){.kind = VL_STEP_LOG}, 20) == log(20));
+    assert_true(run((vl_step){.kind = VL_STEP_SQRT}, 9) == 3);
+    assert_true(run((vl_step){.kind = VL_STEP_RECIPROCAL}, -4) == -0.25);
+    map.b = 1;
+    assert_true(run(map, 4294967295.0) == 40);
+    for (vl_step_kind kind = 0; kind < VL_STEP_KINDS; kind++) assert_true(*vl_step_text(kind));
+}
+
+// Every key of a large map is found, and nothing between them.
+static void large_map(void **state) {
+    (void)state;
+    enum { COUNT = 100000 };
+    double *keys = calloc(COUNT, sizeof *keys), *values = calloc(COUNT, sizeof *values);
+    for (int i = 0; i < COUNT; i++) {
+        keys[i] = 3.0 * i - 1000;
+        values[i] = i;
+    }
+    vl_step map = {.kind = VL_STEP_MAP, .a = -7, .b = 1, .table_count = COUNT, .table = values, .keys = keys};
+    for (int x = -1010; x < 3 * COUNT - 990; x++) {
+        bool there = x >= -1000 && (x + 1000) % 3 == 0 && (x + 1000) / 3 < COUNT;
+        assert_true(vl_step_map(&map, x) == (there ? (x + 1000) / 3 : -7));
+    }
+    free(keys);
+    free(values);
+}
+
 static void refused(tiny *t, uint64_t row, double x, const char *const *words) {
     double y = 123;
     mutate_forget_error();
@@ -88,6 +135,17 @@ static void bad_values_are_refused_and_named(void **state) {
     REFUSED(&t, 2, 0, "table of 0");
     tiny_init(&t, (vl_step){.kind = VL_STEP_AFFINE, .a = 1e300}, 0);
     REFUSED(&t, 2, 1e300, "overflows");
+    tiny_init(&t, (vl_step){.kind = VL_STEP_LOG}, 0);
+    REFUSED(&t, 5, 0, "row 5:", "gives 0, of which there is no log");
+    tiny_init(&t, (vl_step){.kind = VL_STEP_SQRT}, 0);
+    REFUSED(&t, 5, -1, "no square root");
+    tiny_init(&t, (vl_step){.kind = VL_STEP_RECIPROCAL}, 0);
+    REFUSED(&t, 5, 0, "no reciprocal");
+    tiny_init(&t, (vl_step){.kind = VL_STEP_EXP}, 0);
+    REFUSED(&t, 5, 1000, "overflows");
+    tiny_init(&t, (vl_step){.kind = VL_STEP_MAP, .b = 1, .table_count = 1, .table = table, .keys = table}, 0);
+    REFUSED(&t, 6, 1.5, "row 6:", "1.5, not an integer");
+    REFUSED(&t, 6, 0x1p54, "not an integer");
     tiny_init(&t, (vl_step){.kind = VL_STEP_TRUNC}, 4);
     REFUSED(&t, 9, 4, "row 9:", "index 4", "4 rows");
     REFUSED(&t, 9, -1, "row 9:", "index -1");
@@ -230,6 +288,54 @@ static void refuse_file(const uint8_t *data, size_t size) {
     assert_memory_equal(&m, &before, sizeof m);
 }
 
+// A manifest whose step 4 is a map, saved with `keys` and loaded again.
+static velum_status map_round_trip(uint32_t count, const double *keys, double otherwise, double flag, uint32_t saved) {
+    velum_buffer file = client_half();
+    vl_manifest m, again;
+    uint8_t digest[VL_DIGEST_BYTES];
+    assert_int_equal(vl_client_half_load(file.data, file.size, &m, digest), VELUM_OK);
+    vl_step *s = &m.steps[4];
+    *s = (vl_step){.kind = VL_STEP_MAP, .src = s->src, .a = otherwise, .b = flag, .table_count = count};
+    s->table = calloc(count + 1, sizeof *s->table);
+    s->keys = calloc(count + 1, sizeof *s->keys);
+    memcpy(s->keys, keys, (count < saved ? count : saved) * sizeof *keys);
+    vl_writer w = vl_writer_of((size_t)1 << 26);
+    vl_manifest_save(&m, &w);
+    assert_false(w.failed);
+    vl_reader r = vl_reader_of(w.data, w.size);
+    mutate_forget_error();
+    velum_status status = vl_manifest_load(&r, &again);
+    if (status == VELUM_OK) {
+        assert_int_equal(again.steps[4].kind, VL_STEP_MAP);
+        assert_memory_equal(again.steps[4].keys, s->keys, count * sizeof *keys);
+        vl_manifest_clear(&again);
+    }
+    vl_writer_clear(&w);
+    free(s->table);
+    free(s->keys);
+    s->table = s->keys = NULL;
+    vl_manifest_clear(&m);
+    velum_buffer_free(&file);
+    return status;
+}
+
+static void hostile_maps(void **state) {
+    (void)state;
+    double good[] = {-5, 0, 2.5}, equal[] = {1, 2, 2}, falling[] = {1, 3, 2}, nan[] = {0, NAN, 2},
+           inf[] = {0, 1, INFINITY};
+    assert_int_equal(map_round_trip(3, good, -1, 1, 3), VELUM_OK);
+    assert_int_equal(map_round_trip(3, equal, -1, 1, 3), VELUM_E_FORMAT);
+    assert_non_null(strstr(velum_last_error(), "step 4: key 2"));
+    assert_int_equal(map_round_trip(3, falling, -1, 0, 3), VELUM_E_FORMAT);
+    assert_int_equal(map_round_trip(3, nan, -1, 0, 3), VELUM_E_FORMAT);
+    assert_int_equal(map_round_trip(3, inf, -1, 0, 3), VELUM_E_FORMAT);
+    assert_int_equal(map_round_trip(3, good, INFINITY, 1, 3), VELUM_E_FORMAT);
+    assert_int_equal(map_round_trip(3, good, 0, 2, 3), VELUM_E_FORMAT);
+    assert_int_equal(map_round_trip(0, good, 0, 1, 0), VELUM_E_FORMAT);
+    assert_int_equal(map_round_trip(VL_MAX_MAP + 1, good, 0, 1, 3), VELUM_E_LIMIT);
+    assert_non_null(strstr(velum_last_error(), "keys"));
+}
+
 static void damage_is_refused(void **state) {
     (void)state;
     velum_buffer file = client_half();
@@ -291,6 +397,9 @@ static void random_payloads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_against_arithmetic),
+        cmocka_unit_test(functions_and_maps),
+        cmocka_unit_test(large_map),
+        cmocka_unit_test(hostile_maps),
         cmocka_unit_test(bad_values_are_refused_and_named),
         cmocka_unit_test(one_hot_vectors),
         cmocka_unit_test(tables_by_name_and_by_position),

@@ -21,7 +21,7 @@ static void setup(raise_fixture *f, const vl_kernels *kernels, unsigned threads)
     size_t bytes = vl_encapsulation_scratch(f->p), other = vl_rlwe_scratch(f->p, TOP);
     OK(vl_exec_init(&f->x, threads, bytes > other ? bytes : other));
     OK(vl_secret_key_new(f->p, &f->sk));
-    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, WEIGHT, TOP, &f->k));
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, WEIGHT, TOP, 1, 0, &f->k));
     message(f->p, f->m);
     uint8_t seed[VL_SEED_BYTES];
     vl_poly m = plaintext(f->p, 1, f->m);
@@ -41,11 +41,25 @@ static void teardown(raise_fixture *f) {
 
 static int64_t centred(uint64_t r, uint64_t q) { return r > q / 2 ? (int64_t)r - (int64_t)q : (int64_t)r; }
 
-// The plaintext of ct is m + e + q_0 I: limb 0 tells e, every other limb must tell the same I.
+// The sum of the rotations of m by 0, step, ...
+static void turn_message(const raise_fixture *f, int64_t *out) {
+    memset(out, 0, sizeof f->m);
+    for (uint32_t r = 0; r < f->k.sums; r++) {
+        uint64_t g = vl_params_galois(f->p, (int32_t)r * f->k.step), n = f->p->ring.n;
+        for (uint64_t c = 0; c < n; c++) {
+            uint64_t to = c * g % (2 * n);
+            out[to % n] += to < n ? f->m[c] : -f->m[c];
+        }
+    }
+}
+
+// The plaintext of ct is m + e + q_0 I, summed: limb 0 tells e, every other limb must tell the same I.
 static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
     const vl_ring *ring = &f->p->ring;
     uint64_t q0 = ring->mod[0].q;
-    vl_poly got, want = plaintext(f->p, ct->level, f->m);
+    int64_t sums = f->k.sums, m[1 << LOG_N];
+    turn_message(f, m);
+    vl_poly got, want = plaintext(f->p, ct->level, m);
     OK(vl_poly_new(ring, ct->level, 0, &got));
     vl_rlwe_decrypt(&f->x, f->p, &f->sk, ct, got);
     vl_ring_sub(&f->x, ring, got, got, want);
@@ -62,13 +76,14 @@ static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
             if (i == 1) first = multiple;
             assert_int_equal(multiple, first);
         }
-        assert_true(first >= -(WEIGHT + 1) / 2 - 1 && first <= (WEIGHT + 1) / 2 + 1);
+        assert_true(first >= -sums * ((WEIGHT + 1) / 2 + 1) && first <= sums * ((WEIGHT + 1) / 2 + 1));
         some |= first != 0;
     }
     assert_true(some); // a raise that added nothing would not have gone through the sparse secret
     // Two switches with one digit of q_0 against one special prime, their roundings, and the encryption.
     double n = ring->n, ratio = (double)q0 / (double)f->p->literal.p[0];
-    double sigma = sqrt(2 * n / 12 * VL_SIGMA * VL_SIGMA * ratio * ratio + (2 + 2 * n / 3 + WEIGHT) / 12 + 10.2);
+    double key = n / 12 * VL_SIGMA * VL_SIGMA * ratio * ratio, last = (1 + 2 * n / 3) / 12;
+    double before = key + (1 + WEIGHT) / 12.0 + 10.2, sigma = sqrt((double)sums * (before + key) + last);
     double rms = sqrt(squares / n);
     assert_true(rms > 0.5 * sigma && rms < 1.5 * sigma);
     vl_poly_free(&got);
@@ -91,10 +106,37 @@ static void raises_to_every_level(void **state) {
     teardown(&f);
 }
 
+static void use_sums(raise_fixture *f, uint32_t sums, int32_t step) {
+    vl_encapsulation_free(&f->k);
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, WEIGHT, TOP, sums, step, &f->k));
+}
+
+// Sums over a group of rotations (which projects on a subring), and over one that is none; more than are multiplied at
+// a time.
+static void sums_rotations(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t sums;
+        int32_t step;
+    } cases[] = {{2, 128}, {4, 64}, {16, 16}, {4, 1}};
+    raise_fixture f;
+    setup(&f, NULL, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vl_ciphertext out;
+        use_sums(&f, cases[i].sums, cases[i].step);
+        OK(vl_ciphertext_new(f.p, TOP - 1, 1, &out));
+        vl_encapsulation_raise(&f.x, &f.k, TOP - 1, &out, &f.low);
+        check_raised(&f, &out);
+        vl_ciphertext_free(&out);
+    }
+    teardown(&f);
+}
+
 static void same_bytes_everywhere(void **state) {
     (void)state;
     raise_fixture f;
     setup(&f, NULL, 1);
+    use_sums(&f, 16, 16);
     vl_exec two;
     OK(vl_exec_init(&two, 2, f.x.arena.size));
     vl_ciphertext one_thread, two_threads;
@@ -109,6 +151,7 @@ static void same_bytes_everywhere(void **state) {
     teardown(&f);
     for (const vl_kernels *const *k = vl_kernels_available(); *k; k++) { // each family raises rightly by itself
         setup(&f, *k, 2);
+        use_sums(&f, 4, 64);
         vl_ciphertext out;
         OK(vl_ciphertext_new(f.p, TOP, 1, &out));
         vl_encapsulation_raise(&f.x, &f.k, TOP, &out, &f.low);
@@ -123,9 +166,10 @@ static void refuses(void **state) {
     raise_fixture f;
     setup(&f, NULL, 1);
     vl_encapsulation k = {.weight = 77};
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, 1, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, TOP + 1, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, 0, TOP, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, 1, 1, 0, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, TOP + 1, 1, 0, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, 0, TOP, 1, 0, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, TOP, 3, 1, &k), VELUM_E_USAGE);
     assert_int_equal(k.weight, 77);
     teardown(&f);
 }
@@ -147,9 +191,8 @@ static void holds_to_the_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(raises_to_every_level),
-        cmocka_unit_test(same_bytes_everywhere),
-        cmocka_unit_test(refuses),
+        cmocka_unit_test(raises_to_every_level), cmocka_unit_test(sums_rotations),
+        cmocka_unit_test(same_bytes_everywhere), cmocka_unit_test(refuses),
         cmocka_unit_test(holds_to_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
