@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#define GIANT_PRICE 5.5 // of a giant's key switch against a baby's, measured at 24 limbs and 12 special primes
+#define GIANT_PRICE 5.5
 
 static bool sparse(const vl_bootstrap_params *b) { return b->log_slots + 1 < b->log_n; }
 
