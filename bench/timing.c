@@ -70,6 +70,7 @@ velum_status velum_bench_run(const char *name_regex, unsigned threads,
     if (status == VELUM_OK) status = bench_ckks(&run);
     if (status == VELUM_OK) status = bench_bootstrap(&run);
     if (status == VELUM_OK) status = bench_lookup(&run);
+    if (status == VELUM_OK) status = bench_predict(&run);
     if (name_regex) regfree(&regex);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,18 @@ int cli_number(const cli_args *args, cli_option option, uint64_t lo, uint64_t hi
     if (!isdigit((unsigned char)text[0]) || *end || errno || v < lo || v > hi)
         return cli_fail(CLI_USAGE, "%s: %s wants a whole number from %llu to %llu, not '%s'", args->command->name,
                         options[option].name, (unsigned long long)lo, (unsigned long long)hi, text);
+    *out = v;
+    return CLI_OK;
+}
+
+int cli_positive(const cli_args *args, cli_option option, double *out) {
+    const char *text = args->value[option];
+    if (!text) return CLI_OK;
+    char *end;
+    double v = strtod(text, &end);
+    if (*end || !isfinite(v) || v <= 0)
+        return cli_fail(CLI_USAGE, "%s: %s wants a positive number, not '%s'", args->command->name,
+                        options[option].name, text);
     *out = v;
     return CLI_OK;
 }

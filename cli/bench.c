@@ -39,6 +39,7 @@ static void each(void *user, const velum_bench_result *r) {
                                  "digits", (json_int_t)r->digits, "kernel", r->kernel, "threads",
                                  (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min), "seconds_median",
                                  cli_real(r->seconds_median), "reps", (json_int_t)r->reps);
+        if (r->seconds_predicted > 0) json_object_set_new(item, "seconds_predicted", cli_real(r->seconds_predicted));
         if (r->slots) add_bootstrap(item, r);
         if (r->width) add_lookup(item, r);
         json_array_append_new(l->results, item);
@@ -52,6 +53,9 @@ static void each(void *user, const velum_bench_result *r) {
     snprintf(degree, sizeof degree, "2^%u", r->log_n);
     printf("%-28s %-6s %5s %5u %8u %7u %8u %10s %10s %6u\n", r->name, r->kernel, degree, r->limbs, r->special,
            r->digits, r->threads, cli_seconds(r->seconds_min).s, cli_seconds(r->seconds_median).s, r->reps);
+    if (r->seconds_predicted > 0)
+        printf("    predicted %s, %.2f of the minimum\n", cli_seconds(r->seconds_predicted).s,
+               r->seconds_predicted / r->seconds_min);
     if (r->slots)
         printf("    %s: %u slots, %u levels of %.0f bits left, %.2f bits mean, %.2f worst, failure 2^%.1f, %u-bit "
                "security, keys %.2f GB in %.1f s, matrices %.2f GB, peak %.2f GB\n",

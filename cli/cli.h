@@ -20,10 +20,16 @@ enum { CLI_OK = 0, CLI_OTHER = 1, CLI_USAGE = 2, CLI_BAD_INPUT = 3, CLI_REFUSED 
     X(BATCH, "batch", 0, "N", "requests in one go (default: 1, or as many as fit with --target throughput)")           \
     X(MEMORY, "memory", 0, "SIZE", "ceiling for the server's memory, such as 512M or 16G (default 16G)")               \
     X(SECURITY, "security", 0, "BITS", "128 (default), 192 or 256")                                                    \
+    X(PRECISION, "precision", 0, "BITS", "that approximated activations are good for, 4 to 24 (default 12)")           \
+    X(KEYS, "keys", 0, "SIZE", "ceiling for the evaluation keys on the server, such as 2G (default: none)")            \
+    X(NO_MEASURE, "no-measure", 0, NULL, "take built-in prices instead of this machine's: the same plan everywhere")   \
+    X(PASSES, "passes", 0, NULL, "the compiler's remarks, pass by pass")                                               \
+    X(TOLERANCE, "tolerance", 0, "ERROR",                                                                              \
+      "the departure that is allowed, such as 0.001 (default: as declared, 2^-7 at most)")                             \
     X(SECRET, "secret", 0, "FILE", "the secret key: stays with the client")                                            \
     X(EVAL, "eval", 0, "FILE", "the evaluation keys: go to the server")                                                \
     X(INPUT, "input", 0, "FILE", "what to work on")                                                                    \
-    X(FORCE, "force", 0, NULL, "overwrite an existing secret key")                                                     \
+    X(FORCE, "force", 0, NULL, "replace what is there: a secret key, measured prices")                                 \
     X(SHARE, "share", 0, "BITS", "noise of BITS statistical bits: the numbers may then be shown to others")            \
     X(MODELS, "models", 0, "DIR", "the folder of the demos' models (default: beside the command, or $VELUM_MODELS)")   \
     X(DATA, "data", 0, "DIR", "the folder of public data sets (default: $VELUM_DATA; without it no metric)")           \
@@ -70,6 +76,8 @@ int cli_encrypt(const cli_args *args);
 int cli_infer(const cli_args *args);
 int cli_decrypt(const cli_args *args);
 int cli_demo(const cli_args *args);
+int cli_check(const cli_args *args);
+int cli_prices(const cli_args *args);
 int cli_bench(const cli_args *args);
 int cli_help(const cli_args *args);
 int cli_version(const cli_args *args);
@@ -81,7 +89,8 @@ static inline bool cli_has(const cli_args *args, cli_option option) { return arg
 // Values of options: unchanged *out if the option was not given, CLI_USAGE if it makes no sense.
 int cli_number(const cli_args *args, cli_option option, uint64_t lo, uint64_t hi, uint64_t *out);
 int cli_size(const cli_args *args, cli_option option, uint64_t *out);
-const char *cli_option_name(cli_option option); // "--input"
+int cli_positive(const cli_args *args, cli_option option, double *out); // a positive decimal number
+const char *cli_option_name(cli_option option);                         // "--input"
 
 // ---- failure (say.c) ----
 __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);

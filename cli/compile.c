@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "objects.h"
+#include "prices.h"
 #include "table.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static void model_name(const char *path, char *out, size_t size) {
 
 static int read_options(const cli_args *args, velum_compile_options *o) {
     const char *target = args->value[CLI_TARGET];
-    uint64_t security = 0;
+    uint64_t security = 0, precision = 0;
     if (target && strcmp(target, "latency") != 0 && strcmp(target, "throughput") != 0)
         return cli_fail(CLI_USAGE, "compile: --target is latency or throughput, not '%s'", target);
     o->target = target && strcmp(target, "throughput") == 0 ? VELUM_THROUGHPUT : VELUM_LATENCY;
@@ -31,7 +32,10 @@ static int read_options(const cli_args *args, velum_compile_options *o) {
     if (code == CLI_OK) code = cli_number(args, CLI_SECURITY, 128, 256, &security);
     if (code == CLI_OK && security && security != 128 && security != 192 && security != 256)
         return cli_fail(CLI_USAGE, "compile: --security is 128, 192 or 256, not '%s'", args->value[CLI_SECURITY]);
+    if (code == CLI_OK) code = cli_number(args, CLI_PRECISION, 4, 24, &precision);
+    if (code == CLI_OK) code = cli_size(args, CLI_KEYS, &o->key_bytes);
     o->security_bits = (uint32_t)security;
+    o->precision_bits = (uint32_t)precision;
     return code;
 }
 
@@ -91,14 +95,20 @@ static int compile_model(const cli_args *args, const cli_file *model, velum_comp
 int cli_compile(const cli_args *args) {
     velum_compile_options o = {0};
     velum_table calibration = {0};
-    cli_file model = {0};
+    cli_file model = {0}, prices = {0};
     int code = read_options(args, &o);
     if (code == CLI_OK) code = cli_file_read(args->positional[0], CLI_MAX_MODEL, &model);
     if (code == CLI_OK && cli_has(args, CLI_CALIBRATION)) {
         code = cli_table_read(args->value[CLI_CALIBRATION], NULL, &calibration);
         o.calibration = &calibration;
     }
+    if (code == CLI_OK) code = cli_prices_load(args, &prices);
+    if (prices.size) {
+        o.prices = prices.data;
+        o.prices_size = prices.size;
+    }
     if (code == CLI_OK) code = compile_model(args, &model, &o);
+    cli_file_free(&prices);
     cli_table_clear(&calibration);
     cli_file_free(&model);
     return code;

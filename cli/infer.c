@@ -11,26 +11,32 @@ typedef struct timing {
 static json_t *stages_json(const velum_report *r) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < r->stage_count; i++)
-        json_array_append_new(
-            list, json_pack("{s:s, s:o}", "name", r->stages[i].name, "seconds", cli_real(r->stages[i].seconds)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", r->stages[i].name, "seconds",
+                                              cli_real(r->stages[i].seconds), "predicted_seconds",
+                                              cli_real(r->stages[i].predicted_seconds)));
     return list;
 }
 
 static int print_report(const cli_args *args, const timing *t, uint64_t answer_bytes) {
     const velum_report *r = &t->report;
     if (args->json)
-        return cli_print_json(json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:o}", "seconds", cli_real(r->seconds),
-                                        "load_seconds", cli_real(t->load_seconds), "requests", (json_int_t)r->requests,
-                                        "threads", (json_int_t)r->threads, "peak_rss_bytes",
-                                        (json_int_t)r->peak_rss_bytes, "answer_bytes", (json_int_t)answer_bytes,
-                                        "output", args->value[CLI_OUTPUT], "stages", stages_json(r)));
+        return cli_print_json(json_pack(
+            "{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:o}", "seconds", cli_real(r->seconds), "predicted_seconds",
+            cli_real(r->predicted_seconds), "load_seconds", cli_real(t->load_seconds), "requests",
+            (json_int_t)r->requests, "threads", (json_int_t)r->threads, "peak_rss_bytes", (json_int_t)r->peak_rss_bytes,
+            "answer_bytes", (json_int_t)answer_bytes, "output", args->value[CLI_OUTPUT], "stages", stages_json(r)));
     printf("%llu request%s answered in %s on %u thread%s", (unsigned long long)r->requests, r->requests == 1 ? "" : "s",
            cli_seconds(r->seconds).s, r->threads, r->threads == 1 ? "" : "s");
     if (r->requests > 1) printf(", %s each", cli_seconds(r->seconds / (double)r->requests).s);
     printf(" (keys and weights loaded in %s, peak memory %s)\n\n", cli_seconds(t->load_seconds).s,
            cli_bytes(r->peak_rss_bytes).s);
-    for (uint32_t i = 0; i < r->stage_count; i++)
-        printf("  %-40.60s %10s\n", r->stages[i].name, cli_seconds(r->stages[i].seconds).s);
+    printf("  %-40s %10s %10s%s\n", "", "measured", "predicted", r->threads > 1 ? " (for one thread)" : "");
+    for (uint32_t i = 0; i < r->stage_count; i++) {
+        const velum_stage *s = &r->stages[i];
+        printf("  %-40.60s %10s %10s\n", s->name, cli_seconds(s->seconds).s,
+               s->predicted_seconds > 0 ? cli_seconds(s->predicted_seconds).s : "");
+    }
+    printf("  %-40s %10s %10s\n", "total", cli_seconds(r->seconds).s, cli_seconds(r->predicted_seconds).s);
     printf("\n%s: %s\nnext, at the client: velum decrypt CLIENT.velum --secret SECRET.KEY --input %s\n",
            args->value[CLI_OUTPUT], cli_bytes(answer_bytes).s, args->value[CLI_OUTPUT]);
     return CLI_OK;

@@ -27,9 +27,11 @@ const cli_command cli_commands[] = {
         1,
         1,
         CLI_BIT(OUTPUT),
-        CLI_BIT(CALIBRATION) | CLI_BIT(TARGET) | CLI_BIT(BATCH) | CLI_BIT(MEMORY) | CLI_BIT(SECURITY),
+        CLI_BIT(CALIBRATION) | CLI_BIT(TARGET) | CLI_BIT(BATCH) | CLI_BIT(MEMORY) | CLI_BIT(SECURITY) |
+            CLI_BIT(PRECISION) | CLI_BIT(KEYS) | CLI_BIT(NO_MEASURE),
         "Chooses packing, levels and secure parameters, and writes two files: M.velum, for the server, with the\n"
-        "weights; and M.client.velum, for the client: what to enter, how it is encrypted, which keys are needed.",
+        "weights; and M.client.velum, for the client: what to enter, how it is encrypted, which keys are needed.\n"
+        "Plans are compared by what this machine takes, measured once and then kept (see velum help prices).",
         "velum compile heart.onnx -o heart.velum",
         cli_compile,
     },
@@ -40,9 +42,9 @@ const cli_command cli_commands[] = {
         1,
         1,
         0,
-        0,
+        CLI_BIT(PASSES),
         "Prints the parameters with their security, the inputs that are accepted, and every operation with its\n"
-        "packing, level, key uses and estimated time.",
+        "packing, level, key uses and estimated time. With --passes: what each pass of the compiler remarked.",
         "velum explain heart.velum",
         cli_explain,
     },
@@ -60,6 +62,21 @@ const cli_command cli_commands[] = {
         "CSV with a header, an NPY or an NPZ; one row a request.",
         "velum simulate heart.velum --input patients.csv",
         cli_simulate,
+    },
+    {
+        "check",
+        "MODEL.onnx M.velum",
+        "compare a model, its program and encrypted inference, layer by layer",
+        2,
+        2,
+        CLI_BIT(INPUT),
+        CLI_BIT(SECRET) | CLI_BIT(EVAL) | CLI_BIT(TOLERANCE),
+        "Runs the model in the clear and the program's simulation on the same inputs, and names the first layer that\n"
+        "departs by more than the tolerance. A layer is compared up to a scale and a shift of each element, since\n"
+        "programs hold scaled values. With --secret and --eval also runs the encrypted program, here and with your\n"
+        "own keys, and compares its answers. Exit status 1 if anything departs.",
+        "velum check heart.onnx heart.velum --input patients.csv",
+        cli_check,
     },
     {
         "keygen",
@@ -126,6 +143,21 @@ const cli_command cli_commands[] = {
         "operations on secure parameters. With one thread figures are comparable between machines.",
         "velum bench --filter 'rotate|mul_relin' --threads 1",
         cli_bench,
+    },
+    {
+        "prices",
+        "",
+        "what this machine takes for what operations are made of",
+        0,
+        0,
+        0,
+        CLI_BIT(OUTPUT) | CLI_BIT(FORCE) | CLI_BIT(NO_MEASURE),
+        "Prints the list that velum compile compares plans and predicts times with: measured once, in a second or "
+        "two,\n"
+        "and kept in $XDG_CACHE_HOME/velum (or ~/.cache/velum); --force measures again. A list written with -o and\n"
+        "named in $VELUM_PRICES is used in place of it, on any machine; VELUM_PRICES=builtin stands for --no-measure.",
+        "velum prices",
+        cli_prices,
     },
     {
         "version",

@@ -15,6 +15,7 @@ typedef struct velum_bench_result {
     char kernel[16]; // ref, avx2, ifma
     uint32_t log_n, limbs, special, digits, threads, reps;
     double seconds_min, seconds_median;
+    double seconds_predicted; // 0: nothing is
     // Of a bootstrap; slots is 0 elsewhere.
     char set[32]; // its name
     uint32_t slots, levels_left, security_bits;

@@ -43,10 +43,12 @@ VELUM_API void velum_table_free(velum_table *t);
 typedef struct velum_stage {
     char name[64];
     double seconds;
+    double predicted_seconds; // on one thread, by the compiler; 0: it says nothing of this
 } velum_stage;
 #define VELUM_MAX_STAGES 256
 typedef struct velum_report {
-    double seconds; // query loaded to answer ready
+    double seconds;           // query loaded to answer ready
+    double predicted_seconds; // of all operations, on one thread
     uint64_t requests;
     unsigned threads;
     uint64_t peak_rss_bytes;
@@ -72,16 +74,38 @@ typedef struct velum_compile_options { // zero-initialise: 0 means default
     velum_target target;
     uint64_t batch;                 // requests in one go; 0: 1 (latency) or as many as the slots take (throughput)
     uint64_t memory_bytes;          // ceiling for the server; 0: 16 GiB
+    uint64_t key_bytes;             // ceiling for the evaluation keys in the server's memory; 0: none of its own
     uint32_t security_bits;         // 128 (default), 192 or 256
+    uint32_t precision_bits;        // that approximated activations are good for, 4 to 24; 0: 12
     const velum_table *calibration; // raw inputs to find value ranges with; may be NULL
     const char *model_name;         // for people; may be NULL
+    const void *prices;             // a price list (velum_prices_measure); NULL: the built-in one
+    size_t prices_size;
 } velum_compile_options;
+// The result depends on the model, the options and the price list alone.
 VELUM_API velum_status velum_compile(const void *onnx, size_t size, const velum_compile_options *options,
                                      velum_buffer *program, velum_buffer *client);
+
+// What this machine takes for what all operations are made of, as text: the compiler compares plans by it, and predicts
+// times. Measuring takes one to two seconds of one core.
+VELUM_API velum_status velum_prices_measure(velum_buffer *list);
+VELUM_API velum_status velum_prices_builtin(velum_buffer *list);
+// Fails with VELUM_E_FORMAT unless it is an undamaged list of this version.
+VELUM_API velum_status velum_prices_check(const void *list, size_t size);
+// Names what a list is valid for: processor, kernels, version. 16 hexadecimal digits, NUL-terminated.
+VELUM_API void velum_prices_fingerprint(char out[17]);
 
 // The model itself in the clear, in double precision: what encrypted answers are compared with. Columns are matched by
 // name (by position where the table has no names).
 VELUM_API velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);
+
+// What a layer computes for a row (from 0): its number in the order of computation, its name, its values in order.
+// Of a model: an output of a node. Of a program: the result of an operation, scaled as the program has it.
+typedef void (*velum_layer_fn)(void *user, uint32_t layer, const char *name, uint64_t row, const double *values,
+                               uint64_t count);
+// As velum_evaluate, layer by layer.
+VELUM_API velum_status velum_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
+                                             void *user, velum_table *out);
 
 // ---- the server's half ----
 typedef struct velum_program velum_program;
@@ -90,10 +114,17 @@ VELUM_API void velum_program_free(velum_program *p);
 VELUM_API void velum_program_info(const velum_program *p, velum_info *out);
 // A table of the program for people; NUL-terminated text.
 VELUM_API velum_status velum_program_explain(const velum_program *p, velum_buffer *text);
+// The compiler's remarks, a line each, as "pass: text"; NUL-terminated. The passes in their order: fold, fuse, ranges,
+// fit, placement, packing, parameters, keys, memory.
+VELUM_API velum_status velum_program_notes(const velum_program *p, velum_buffer *text);
 // The client half of an opened program, as velum_compile gave it.
 VELUM_API velum_status velum_program_client(const velum_program *p, velum_buffer *client);
 // The same program in the clear, with its levels, scales and packing.
 VELUM_API velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out);
+
+// The same, layer by layer.
+VELUM_API velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
+                                                     void *user, velum_table *out);
 
 typedef struct velum_server velum_server;
 // Loads one client's evaluation keys and prepares the program: encodes its weights. threads 0: all cores.

@@ -3,6 +3,7 @@
 // time the larger scale.
 #include "nn/plan.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LOG_N_LEAST 13
@@ -60,6 +61,11 @@ static double score_of(const vl_nn_choice *c, const vl_nn_goal *goal) {
 
 velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
                          vl_nn_choice *second, uint32_t *found) {
+    if (goal->keys) {
+        uint64_t keys;
+        VL_TRY(vl_nn_key_bytes(h, c, &keys));
+        if (keys > goal->keys) return VELUM_OK;
+    }
     c->score = score_of(c, goal);
     VL_TRY(vl_nn_error_bound(h, c, &c->error));
     uint64_t groups = goal->batch ? (goal->batch + c->packing.lanes - 1) / c->packing.lanes : 1;
@@ -96,7 +102,8 @@ velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goa
     if (p->depth >= VL_MAX_LIMBS) return VELUM_OK;
     for (uint32_t log_n = LOG_N_LEAST; log_n <= LOG_N_MOST; log_n++)
         for (uint32_t alpha = 1; alpha <= ALPHA_MOST && alpha <= p->depth; alpha++) {
-            vl_nn_ring r = {.log_n = log_n, .special = alpha, .alpha = alpha};
+            vl_nn_ring r = {
+                .log_n = log_n, .special = alpha, .alpha = alpha, .prices = goal->prices, .thrift = goal->thrift};
             uint32_t slots = 1u << (log_n - 1), wanted = 1;
             while (wanted < goal->batch && wanted <= slots) wanted *= 2;
             if (!p->packed) {
@@ -129,10 +136,12 @@ velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const 
             "calibration rows",
             where, at->bound, at->level);
     }
+    char keys[64] = "";
+    if (goal->keys) snprintf(keys, sizeof keys, ", %llu MiB of keys", (unsigned long long)(goal->keys >> 20));
     return VL_FAIL(
         VELUM_E_LIMIT,
         "model: no ring up to 2^%d takes %u levels and %llu requests of %u features at %u bits of security in "
-        "%llu MiB",
+        "%llu MiB%s",
         LOG_N_MOST, p->depth - 1, (unsigned long long)(goal->batch ? goal->batch : 1), p->values[0].dim, goal->security,
-        (unsigned long long)(goal->memory >> 20));
+        (unsigned long long)(goal->memory >> 20), keys);
 }

@@ -1,67 +1,127 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cost model: seconds on one thread of a server core of 2023, from counts. It compares plans and parameters; the
-// figures that `velum bench` measures are the truth about a machine.
+// The cost model: seconds on one thread, from counts and a price list. See docs/design/planner.md for how near it
+// comes.
 #include "nn/plan.h"
 
-#define BUTTERFLY 1.5e-10 // of a number-theoretic transform: 17 us at N=2^14, 75-80 us at N=2^16
-#define MAC 6.0e-11       // a coefficient multiplied and added
-#define PASS 3.0e-11      // a coefficient read and written
-#define STREAM 2.7e-10    // a coefficient of a key or a weight read from memory: 30 GB/s
+#define CACHE 32e6 // bytes of a working set of which half comes from memory
 
 static double n_of(const vl_nn_ring *r) { return (double)(1u << r->log_n); }
-static double ntt(const vl_nn_ring *r) { return n_of(r) * r->log_n / 2 * BUTTERFLY; }
+static const vl_prices *list(const vl_nn_ring *r) { return r->prices ? r->prices : vl_prices_builtin(); }
+static double ntt(const vl_nn_ring *r) { return vl_price_ntt(list(r), r->log_n); }
+static double each(const vl_nn_ring *r, vl_price_id id) { return n_of(r) * vl_price(list(r), id); } // a limb
 static uint32_t digits(const vl_nn_ring *r, uint16_t level) { return (level + r->alpha - 1) / r->alpha; }
 
 static double decompose(const vl_nn_ring *r, uint16_t level) {
     double d = digits(r, level), wide = level + r->special;
-    return level * ntt(r) + (d * wide - level) * ntt(r) + d * r->alpha * wide * n_of(r) * MAC;
+    double made = d * wide - level; // limbs that are not there already
+    return level * ntt(r) + made * ntt(r) + (level * wide - level * level / d) * each(r, VL_PRICE_EXTEND);
 }
+
+// What `limbs` limbs take of which the farther memory holds the more the larger the working set is.
+static double mixed(const vl_nn_ring *r, double limbs, double working_set, vl_price_id near, vl_price_id far) {
+    double bytes = 8 * working_set * n_of(r), out = bytes / (bytes + CACHE);
+    return limbs * (each(r, near) * (1 - out) + each(r, far) * out);
+}
+
+// Passes over a polynomial of this level where `live` of them are in use.
+static double passes_among(const vl_nn_ring *r, uint16_t level, double count, double live) {
+    return mixed(r, count * level, live * level, VL_PRICE_PASS, VL_PRICE_PASS_FAR);
+}
+
+static double passes(const vl_nn_ring *r, uint16_t level, double count) { return passes_among(r, level, count, 6); }
 
 static double apply_key(const vl_nn_ring *r, uint16_t level) {
-    double d = digits(r, level), wide = level + r->special;
-    return 2 * d * wide * n_of(r) * MAC;
+    double products = 2.0 * digits(r, level) * (level + r->special);
+    return products * (each(r, VL_PRICE_MULTIPLY) + each(r, VL_PRICE_STREAM));
 }
 
-// Many different keys do not stay in the cache; the relinearisation key may.
-static double stream_key(const vl_nn_ring *r, uint16_t level) {
-    return 2.0 * digits(r, level) * (level + r->special) * n_of(r) * STREAM;
+static double mod_down(const vl_nn_ring *r, uint16_t level) { // one polynomial; what is done to it afterwards too
+    return (r->special + level) * ntt(r) + (double)r->special * level * each(r, VL_PRICE_EXTEND) + passes(r, level, 3);
 }
 
-static double mod_down(const vl_nn_ring *r, uint16_t level) { // one polynomial
-    return (r->special + level) * ntt(r) + (double)r->special * level * n_of(r) * MAC + level * n_of(r) * PASS;
+// They are written once and read again, in memory or, in a switch that keeps none of them, outside the near caches.
+static double store_digits(const vl_nn_ring *r, uint16_t level) {
+    double limbs = (double)digits(r, level) * (level + r->special);
+    return mixed(r, 1.5 * limbs, limbs, VL_PRICE_PASS, VL_PRICE_PASS_FAR);
+}
+
+static double key_switch(const vl_nn_ring *r, uint16_t level) {
+    return decompose(r, level) + store_digits(r, level) + apply_key(r, level) + 2 * mod_down(r, level);
+}
+
+static double rescale(const vl_nn_ring *r, uint16_t level) { return 2 * level * ntt(r) + passes(r, level, 2); }
+
+static double fresh_of(const vl_nn_ring *r, uint16_t level) {
+    return mixed(r, 2.0 * level, 2.0 * level, VL_PRICE_FRESH, VL_PRICE_FRESH_FAR);
+}
+
+// The result of an operation at this level.
+static double result(const vl_nn_ring *r, uint16_t level) {
+    return fresh_of(r, level) + vl_price(list(r), VL_PRICE_OPERATION);
+}
+
+static double product(const vl_nn_ring *r, uint16_t level) { // of two ciphertexts, relinearised and rescaled
+    return passes(r, level, 5) + key_switch(r, level) + rescale(r, level);
 }
 
 vl_lintrans_prices vl_nn_prices(const vl_nn_ring *r, uint16_t level) {
-    double wide = level + r->special;
-    vl_lintrans_prices p = {.decompose = decompose(r, level), .product = wide * n_of(r) * (2 * MAC + STREAM)};
-    p.hoisted = apply_key(r, level) + stream_key(r, level) + 2 * wide * n_of(r) * PASS;
+    uint16_t wide = (uint16_t)(level + r->special);
+    vl_lintrans_prices p = {.decompose = decompose(r, level) + store_digits(r, level)};
+    p.product = wide * (2 * each(r, VL_PRICE_MULTIPLY) + each(r, VL_PRICE_STREAM)) + passes(r, wide, 1);
+    p.hoisted = apply_key(r, level) + passes(r, wide, 3);
     p.rotation = p.decompose + p.hoisted + 2 * mod_down(r, level);
     return p;
 }
 
-double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) { return 2 * (level * ntt(r) + level * n_of(r) * PASS); }
-
-double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level) {
-    return 4.0 * level * n_of(r) * MAC + decompose(r, level) + apply_key(r, level) + 2 * mod_down(r, level) +
-           vl_nn_cost_rescale(r, level);
+vl_lintrans_prices vl_nn_seen_prices(const vl_nn_ring *r, uint16_t level) {
+    vl_lintrans_prices p = vl_nn_prices(r, level);
+    if (r->thrift > 1) {
+        double mod_downs = p.rotation - p.decompose - p.hoisted;
+        p.hoisted *= r->thrift;
+        p.rotation = p.decompose + p.hoisted + mod_downs;
+    }
+    return p;
 }
+
+velum_status vl_nn_cost_linear(const vl_nn_ring *r, uint16_t level, const vl_lintrans_shape *shape,
+                               vl_lintrans_plan *plan, vl_lintrans_cost *cost) {
+    vl_lintrans_prices real = vl_nn_prices(r, level), seen = vl_nn_seen_prices(r, level);
+    VL_TRY(vl_lintrans_plan_best(shape, &seen, plan, cost));
+    *cost = vl_lintrans_price(plan, &real);
+    return VELUM_OK;
+}
+
+double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) { return rescale(r, level) + result(r, level); }
+
+double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level) { return product(r, level) + result(r, level); }
 
 double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level) {
-    return 2.0 * level * n_of(r) * MAC + vl_nn_cost_rescale(r, level);
+    return passes(r, level, 2) + vl_nn_cost_rescale(r, level);
 }
 
-double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level) { return 2.0 * level * n_of(r) * PASS; }
+double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level) { return passes(r, level, 1.5) + result(r, level); }
 
-double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero) {
-    return 2.0 * level * n_of(r) * (MAC + STREAM) * (double)nonzero + rows * vl_nn_cost_rescale(r, level);
+// Every entry counts, zero or not.
+double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, uint32_t cols) {
+    double limbs = 2.0 * level * rows * cols;
+    return limbs * each(r, VL_PRICE_MULTIPLY) + mixed(r, limbs, 2.0 * level * cols, VL_PRICE_PASS, VL_PRICE_PASS_FAR) +
+           vl_nn_cost_many(r, level, rows, vl_nn_cost_rescale(r, level), 2);
 }
 
-// Products are spread over the levels that it uses.
+double vl_nn_cost_many(const vl_nn_ring *r, uint16_t level, uint32_t count, double one, double count_passes) {
+    double limbs = 2.0 * level * count;
+    double fresh = mixed(r, limbs, limbs, VL_PRICE_FRESH, VL_PRICE_FRESH_FAR) - count * fresh_of(r, level);
+    double moved = passes_among(r, level, count_passes * count, 2.0 * count) - count * passes(r, level, count_passes);
+    return count * one + fresh + (moved > 0 ? moved : 0);
+}
+
+// Products are spread over the levels that it uses; each comes with a sum, a multiple of another power, and the like.
 double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost) {
     uint16_t middle = (uint16_t)(level > cost->levels / 2 ? level - cost->levels / 2 : 1);
-    double tensor = 4.0 * middle * n_of(r) * MAC, multiply = vl_nn_cost_multiply(r, middle);
-    return cost->relinearisations * (multiply - tensor) + cost->multiplications * tensor +
-           cost->constants * 2.0 * middle * n_of(r) * MAC;
+    double live = 2.0 * (cost->multiplications + 3);
+    double tensor = passes(r, middle, 5), around = passes_among(r, middle, 11, live);
+    return cost->relinearisations * (product(r, middle) - tensor) + cost->multiplications * (tensor + around) +
+           cost->constants * passes_among(r, middle, 2, live) + result(r, level);
 }
 
 double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op) {

@@ -16,6 +16,7 @@ typedef struct deep {
     const vl_nn_plan *p;
     vl_nn_ring ring;
     uint32_t lanes, slots;
+    double refresh; // seconds of a bootstrap
     vl_nn_map *map; // by operation of p
     double *bootstrap;
 } deep;
@@ -47,7 +48,7 @@ static velum_status plan_sparse(const deep *d, const vl_nn_op *op, const vl_lint
 }
 
 static velum_status plan_map(const deep *d, const vl_nn_op *op, uint16_t level, vl_nn_map *out) {
-    const vl_lintrans_prices prices = vl_nn_prices(&d->ring, level);
+    const vl_lintrans_prices prices = vl_nn_seen_prices(&d->ring, level);
     vl_nn_map dense = {0}, sparse = {0};
     velum_status full = op->weights ? plan_dense(d, op, &prices, &dense) : VELUM_E_LIMIT;
     velum_status some = op->m ? plan_sparse(d, op, &prices, &sparse) : VELUM_E_LIMIT;
@@ -106,7 +107,7 @@ static velum_status pack(deep *d, const vl_nn_plan *placed, const vl_bootstrap_p
                      period = (in > out ? in : out) * d->lanes;
             k->memory += (uint64_t)map->cost.diagonals * kept * limb * period / d->slots; // diagonals repeat
         } else if (op->kind == VL_OP_BOOTSTRAP) {
-            k->seconds[i] = b->seconds;
+            k->seconds[i] = d->refresh;
         } else {
             k->seconds[i] = price(d, op, op->level);
         }
@@ -145,11 +146,16 @@ static velum_status try_lanes(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn
                               const vl_bootstrap_plan *b, const vl_params_literal *lit, vl_nn_choice *best,
                               vl_nn_choice *second, uint32_t *found) {
     const vl_bootstrap_params *set = &b->params;
-    const vl_nn_ring ring = {.log_n = set->log_n, .special = set->special, .alpha = set->digit_limbs};
+    const vl_nn_ring ring = {.log_n = set->log_n,
+                             .special = set->special,
+                             .alpha = set->digit_limbs,
+                             .prices = goal->prices,
+                             .thrift = goal->thrift};
+    const double seconds = b->seconds * vl_prices_ratio(goal->prices ? goal->prices : vl_prices_builtin());
     if (!fits(p, 1u << (set->log_n - 1), lanes) || 1u << set->log_slots < lanes) return VELUM_OK;
     vl_nn_refresh refresh = {.in_level = b->in_level,
                              .out_level = b->out_level,
-                             .seconds = b->seconds,
+                             .seconds = seconds,
                              .period = (1u << set->log_slots) / lanes};
     deep d;
     vl_nn_pricing pricing = {price, &d};
@@ -157,6 +163,7 @@ static velum_status try_lanes(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn
     vl_nn_plan *placed;
     VL_NN_TAKE(l->heap, placed, 1);
     VL_TRY(begin(l, p, ring, lanes, (uint16_t)((refresh.in_level + refresh.out_level) / 2), &d));
+    d.refresh = seconds;
     velum_status status = vl_nn_place(l->heap, p, &refresh, &pricing, placed, &report);
     if (status == VELUM_E_LIMIT && !l->heap->over) return VELUM_OK; // too deep for this set: another may do
     VL_TRY(status);
@@ -220,7 +227,8 @@ static velum_status leveled(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_g
                             vl_nn_choice *second, uint32_t *found) {
     for (uint32_t log_n = 13; log_n <= 16; log_n++)
         for (uint32_t alpha = 1; alpha <= ALPHA_MOST && alpha <= p->depth; alpha++) {
-            const vl_nn_ring ring = {.log_n = log_n, .special = alpha, .alpha = alpha};
+            const vl_nn_ring ring = {
+                .log_n = log_n, .special = alpha, .alpha = alpha, .prices = goal->prices, .thrift = goal->thrift};
             if (50.5 + 50.0 * alpha + (p->depth - 1.0) * SCALE_LEAST > vl_security_max_log_qp(log_n, 0, goal->security))
                 continue;
             for (uint32_t lanes = lanes_wanted(goal, 1u << (log_n - 1)); lanes >= 1; lanes /= 2) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MAX_BATCH ((uint64_t)1 << 24)
+#define MOST_THRIFT 64
 #define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
 
 // ---- tables ----
@@ -52,8 +53,9 @@ static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const char *what) {
     return vl_nn_note(
-        l, "%s: N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted", what,
-        c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
+        l,
+        "parameters: %s, N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted",
+        what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
         c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
 }
 
@@ -64,12 +66,12 @@ static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
         const vl_nn_map *map = &c->packing.maps[i];
         const vl_lintrans_plan *p = &map->plan;
         if (map->sparse) {
-            VL_TRY(vl_nn_note(l, "%s: %u x %u at level %u: %u diagonals that are not zero, %d baby steps", op->label,
-                              op->rows, op->cols, op->level, map->cost.diagonals, map->step));
+            VL_TRY(vl_nn_note(l, "packing: %s, %u x %u at level %u, %u diagonals that are not zero, %d baby steps",
+                              op->label, op->rows, op->cols, op->level, map->cost.diagonals, map->step));
             continue;
         }
-        VL_TRY(vl_nn_note(l, "%s: %u x %u at level %u: %u baby steps, %u giant steps, %u copies, %u folds", op->label,
-                          op->rows, op->cols, op->level, p->babies, p->giants, p->copies, p->folds));
+        VL_TRY(vl_nn_note(l, "packing: %s, %u x %u at level %u, %u baby steps, %u giant steps, %u copies, %u folds",
+                          op->label, op->rows, op->cols, op->level, p->babies, p->giants, p->copies, p->folds));
     }
     return VELUM_OK;
 }
@@ -79,9 +81,11 @@ typedef struct attempt {
     vl_nn_plan plan;
 } attempt;
 
-static velum_status attempt_of(vl_nn_graph *g, bool packed, const velum_table *calibration, attempt *a) {
+static velum_status attempt_of(vl_nn_graph *g, bool packed, const velum_compile_options *opt, attempt *a) {
+    const velum_table *calibration = opt->calibration;
     const double *features = NULL;
     VL_TRY(vl_nn_lower(g, packed, &a->lowered));
+    a->lowered.fit.precision = opt->precision_bits;
     if (calibration) VL_TRY(calibration_features(&a->lowered, calibration, &features));
     return vl_nn_plan_of(&a->lowered, packed, features, calibration ? calibration->rows : 0, &a->plan);
 }
@@ -94,24 +98,29 @@ static bool needs_range(const vl_nn_plan *p) {
 }
 
 static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl_program *p) {
+    vl_prices prices = *vl_prices_builtin();
+    if (opt->prices) VL_TRY(vl_prices_load(opt->prices, opt->prices_size, &prices));
     vl_nn_goal goal = {.target = opt->target,
                        .batch = opt->batch,
                        .memory = opt->memory_bytes ? opt->memory_bytes : 16ull << 30,
-                       .security = opt->security_bits ? opt->security_bits : 128};
+                       .keys = opt->key_bytes,
+                       .security = opt->security_bits ? opt->security_bits : 128,
+                       .prices = &prices};
     attempt packed, spread;
     vl_nn_choice best, second;
     uint32_t found = 0;
-    VL_TRY(attempt_of(g, true, opt->calibration, &packed));
-    bool shallow = !needs_range(&packed.plan);
-    if (shallow) VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
-    if (opt->target == VELUM_THROUGHPUT && shallow) {
-        VL_TRY(attempt_of(g, false, opt->calibration, &spread));
-        VL_TRY(vl_nn_choose(&spread.lowered, &spread.plan, &goal, &best, &second, &found));
+    VL_TRY(attempt_of(g, true, opt, &packed));
+    const bool shallow = !needs_range(&packed.plan), also = shallow && opt->target == VELUM_THROUGHPUT;
+    if (also) VL_TRY(attempt_of(g, false, opt, &spread));
+    for (goal.thrift = 1; found == 0 && goal.thrift <= MOST_THRIFT; goal.thrift *= 8) {
+        if (shallow) VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
+        if (also) VL_TRY(vl_nn_choose(&spread.lowered, &spread.plan, &goal, &best, &second, &found));
+        if (found == 0) VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
+        if (!goal.keys) break; // nothing to save
     }
-    if (found == 0) VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
     vl_nn_lowered *l = best.plan == &spread.plan ? &spread.lowered : &packed.lowered;
-    VL_TRY(vl_nn_note(l, "%u nodes became %u operations on %u features", g->imported, best.plan->op_count,
+    VL_TRY(vl_nn_note(l, "fuse: %u nodes became %u operations on %u features", g->imported, best.plan->op_count,
                       best.plan->values[0].dim));
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
@@ -127,6 +136,8 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
                "%u bits of security; 128, 192 and 256 work", bits);
     VL_FAIL_IF(opt->target != VELUM_LATENCY && opt->target != VELUM_THROUGHPUT, VELUM_E_USAGE, "target %d",
                (int)opt->target);
+    VL_FAIL_IF(opt->precision_bits != 0 && (opt->precision_bits < 4 || opt->precision_bits > 24), VELUM_E_USAGE,
+               "%u bits of precision; 4 to 24 work", opt->precision_bits);
     VL_FAIL_IF(opt->batch > MAX_BATCH, VELUM_E_LIMIT, "a batch of %llu, the limit is %llu",
                (unsigned long long)opt->batch, (unsigned long long)MAX_BATCH);
     vl_nn_graph g;
@@ -146,7 +157,20 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
 
 // ---- evaluate ----
 
-static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const double *raw, vl_nn_tensor *out) {
+typedef struct watch { // who wants to see the layers of a row
+    velum_layer_fn each;
+    void *user;
+    uint64_t row;
+} watch;
+
+static void show_node(const watch *w, const vl_nn_node *n, uint32_t i, const vl_nn_tensor *made) {
+    char label[VL_NN_LABEL + 1];
+    vl_nn_node_label(n, label);
+    for (uint32_t k = 0; w->each && k < n->out_count; k++)
+        if (n->out[k] != VL_NN_NONE && made[k].v) w->each(w->user, i, label, w->row, made[k].v, made[k].count);
+}
+
+static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const watch *w, const double *raw, vl_nn_tensor *out) {
     vl_nn_tensor *value;
     VL_NN_TAKE(h, value, g->value_count);
     for (uint32_t i = 0; i < g->value_count; i++)
@@ -171,6 +195,7 @@ static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const double *raw, vl
             VL_NN_FAIL_IF(!in[k]->v, n, VELUM_E_UNSUPPORTED, "input %u is an output that is not computed", k);
         }
         VL_TRY(vl_nn_eval_node(g, h, n, in, made));
+        show_node(w, n, i, made);
         for (uint32_t k = 0; k < n->out_count; k++)
             if (n->out[k] != VL_NN_NONE) value[n->out[k]] = made[k];
     }
@@ -197,7 +222,7 @@ static void clear_table(velum_table *t) {
     *t = (velum_table){0};
 }
 
-static velum_status evaluate(vl_nn_graph *g, const velum_table *in, velum_table *t) {
+static velum_status evaluate(vl_nn_graph *g, const velum_table *in, watch *w, velum_table *t) {
     vl_nn_prologue p;
     uint32_t *column;
     double *raw;
@@ -208,7 +233,8 @@ static velum_status evaluate(vl_nn_graph *g, const velum_table *in, velum_table 
         for (uint32_t i = 0; i < p.input_count; i++) raw[i] = in->values[r * in->columns + column[i]];
         vl_nn_heap h = {.limit = VL_NN_HEAP};
         vl_nn_tensor y = {0};
-        velum_status status = run_row(g, &h, raw, &y);
+        w->row = r;
+        velum_status status = run_row(g, &h, w, raw, &y);
         if (status == VELUM_OK && !t->values) {
             t->columns = (uint32_t)y.count;
             t->rows = in->rows;
@@ -223,10 +249,16 @@ static velum_status evaluate(vl_nn_graph *g, const velum_table *in, velum_table 
 }
 
 velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out) {
+    return vl_nn_evaluate_layers(onnx, size, in, NULL, NULL, out);
+}
+
+velum_status vl_nn_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
+                                   void *user, velum_table *out) {
+    watch w = {.each = each, .user = user};
     vl_nn_graph g;
     VL_TRY(vl_nn_import(onnx, size, &g));
     velum_table t = {0};
-    velum_status status = evaluate(&g, in, &t);
+    velum_status status = evaluate(&g, in, &w, &t);
     vl_nn_graph_clear(&g);
     if (status != VELUM_OK) {
         clear_table(&t);

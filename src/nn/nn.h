@@ -13,5 +13,8 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
 
 // The model in the clear, in double precision, row by row: what the encrypted run is compared with.
 velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);
+// each (may be NULL) sees every node's outputs, under the labels that programs have.
+velum_status vl_nn_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
+                                   void *user, velum_table *out);
 
 #endif

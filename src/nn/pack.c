@@ -62,9 +62,8 @@ static velum_status pack_op(search *s, uint32_t i) {
                                    .valid_need = s->need[op->dst],
                                    .period_in = vl_nn_period(op->cols),
                                    .period_out = vl_nn_period(op->rows)};
-        vl_lintrans_prices prices = vl_nn_prices(s->r, op->level);
         vl_nn_map *map = &now->maps[i];
-        VL_TRY(vl_lintrans_plan_best(&shape, &prices, &map->plan, &map->cost));
+        VL_TRY(vl_nn_cost_linear(s->r, op->level, &shape, &map->plan, &map->cost));
         *valid = map->plan.valid_out;
         now->seconds[i] = map->cost.seconds + vl_nn_cost_rescale(s->r, op->level);
         now->memory += map->cost.diagonals * (op->level + s->r->special) * limb;
@@ -127,11 +126,11 @@ static velum_status pack_spread(search *s, vl_nn_packing *out) {
         const vl_nn_op *op = &p->ops[i];
         uint32_t dim = p->values[op->dst].dim;
         if (op->kind == VL_OP_LINTRANS)
-            now->seconds[i] = vl_nn_cost_mix(s->r, op->level, op->rows, op->nonzero);
+            now->seconds[i] = vl_nn_cost_mix(s->r, op->level, op->rows, op->cols);
         else if (op->kind == VL_OP_ADD)
-            now->seconds[i] = dim * vl_nn_cost_add(s->r, op->level);
+            now->seconds[i] = vl_nn_cost_many(s->r, op->level, dim, vl_nn_cost_add(s->r, op->level), 3);
         else
-            now->seconds[i] = dim * vl_nn_cost_multiply(s->r, op->level);
+            now->seconds[i] = vl_nn_cost_many(s->r, op->level, dim, vl_nn_cost_multiply(s->r, op->level), 10);
         now->total += now->seconds[i];
     }
     *out = *now;

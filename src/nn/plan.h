@@ -3,6 +3,7 @@
 #ifndef VELUM_NN_PLAN_H
 #define VELUM_NN_PLAN_H
 
+#include "ckks/prices.h"
 #include "nn/form.h"
 #include "program/program.h"
 #include <velum/velum.h>
@@ -58,15 +59,25 @@ void vl_nn_plan_levels(vl_nn_plan *p);
 // Bounds of all values (bounds.c).
 velum_status vl_nn_plan_bounds(vl_nn_lowered *l, vl_nn_plan *p, const double *calibration, uint64_t rows);
 
-// ---- cost (cost.c): seconds on one thread, by counting transforms and passes over memory ----
+// ---- cost (cost.c): seconds on one thread, by counting transforms and passes over memory. Whole operations (multiply,
+// mask, add, mix, poly) include a new ciphertext for the result, and so does the rescale that ends a linear map. ----
 typedef struct vl_nn_ring {
     uint32_t log_n, special, alpha; // degree, special primes, limbs a digit
+    const vl_prices *prices;        // NULL: the built-in list
+    double thrift;                  // > 1: plans are compared as if key switches cost so much more; 0: 1
 } vl_nn_ring;
 vl_lintrans_prices vl_nn_prices(const vl_nn_ring *r, uint16_t level);
+vl_lintrans_prices vl_nn_seen_prices(const vl_nn_ring *r, uint16_t level); // as plans are compared: with thrift
+// The best plan of a shape: rotations count `thrift` times when plans are compared, *cost is what it really takes.
+velum_status vl_nn_cost_linear(const vl_nn_ring *r, uint16_t level, const vl_lintrans_shape *shape,
+                               vl_lintrans_plan *plan, vl_lintrans_cost *cost);
 double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level); // square or product, relinearised and rescaled
 double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level);
-double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero);
+double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, uint32_t cols);
+// One operation on `count` ciphertexts of a value, `one` being what it takes for one of them with so many passes over
+// its polynomials: together they do not stay in the caches.
+double vl_nn_cost_many(const vl_nn_ring *r, uint16_t level, uint32_t count, double one, double passes);
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
 // A polynomial, or stages of a comparison, from this level down.
 double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost);
@@ -107,7 +118,10 @@ typedef struct vl_nn_choice {
 typedef struct vl_nn_goal {
     velum_target target;
     uint64_t batch, memory;
+    uint64_t keys; // most bytes of evaluation keys; 0: any
     uint32_t security;
+    const vl_prices *prices; // NULL: the built-in list
+    double thrift;           // of the rings that are tried; 0: 1
 } vl_nn_goal;
 // Adds the best choice for this plan to what was found so far: *best is replaced if it is better, and its old content
 // then is *second. `found` counts. VELUM_E_LIMIT if nothing fits at all and found is 0 at the end (see
@@ -127,5 +141,9 @@ velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const 
 velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c, const velum_compile_options *opt,
                         vl_program *out);
 velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out);
+
+// ---- keys (keys.c) ----
+// Bytes of the evaluation keys that a choice needs in the server's memory, bootstraps' included.
+velum_status vl_nn_key_bytes(vl_nn_heap *h, const vl_nn_choice *c, uint64_t *out);
 
 #endif

@@ -57,22 +57,55 @@ velum_status velum_program_explain(const velum_program *p, velum_buffer *text) {
     return give(&w, status, text);
 }
 
+velum_status velum_program_notes(const velum_program *p, velum_buffer *text) {
+    vl_writer w = vl_writer_of((size_t)1 << 28);
+    const char *notes = p->program.notes ? p->program.notes : "";
+    vl_write_bytes(&w, notes, strlen(notes) + 1);
+    return give(&w, VELUM_OK, text);
+}
+
 velum_status velum_program_client(const velum_program *p, velum_buffer *client) {
     vl_writer w = vl_writer_of((size_t)1 << 30);
     return give(&w, vl_client_half_save(&p->program, &w), client);
 }
 
+typedef struct layer_probe { // hands on what each operation leaves of the rows at hand
+    const vl_program *program;
+    velum_layer_fn each;
+    void *user;
+    uint64_t first;
+    uint32_t rows;
+    double *values; // room for the rows of the widest value
+} layer_probe;
+
+static void show_layer(void *arg, uint32_t op, const double *slots) {
+    const layer_probe *l = arg;
+    const vl_op *o = &l->program->ops[op];
+    const vl_layout *at = &l->program->values[o->dst].layout;
+    if (!l->each) return;
+    for (uint32_t i = 0; i < at->cts; i++) vl_layout_unpack(at, i, slots + (size_t)i * at->slots, l->rows, l->values);
+    for (uint32_t k = 0; k < l->rows; k++)
+        l->each(l->user, op, o->name, l->first + k, l->values + (size_t)k * at->dim, at->dim);
+}
+
 static velum_status simulate_group(const vl_program *p, const double *features, uint32_t n, double *in, double *out,
-                                   double *row) {
+                                   double *row, layer_probe *probe) {
     const vl_manifest *m = &p->manifest;
     for (uint32_t i = 0; i < m->in.cts; i++) vl_layout_pack(&m->in, i, features, n, in + (size_t)i * m->in.slots);
-    VL_TRY(vl_sim_run_verified(p, in, out));
+    VL_TRY(vl_sim_run_probe(p, in, show_layer, probe, out));
     for (uint32_t i = 0; i < m->out.cts; i++) vl_layout_unpack(&m->out, i, out + (size_t)i * m->out.slots, n, row);
     return VELUM_OK;
 }
 
 velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out) {
+    return velum_program_simulate_layers(p, in, NULL, NULL, out);
+}
+
+velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
+                                           void *user, velum_table *out) {
     const vl_manifest *m = &p->program.manifest;
+    layer_probe probe = {.program = &p->program, .each = each, .user = user};
+    uint32_t widest = 0;
     double *features = NULL;
     velum_table t = {0};
     VL_TRY(vl_manifest_features(m, in, &features));
@@ -80,10 +113,16 @@ velum_status velum_program_simulate(const velum_program *p, const velum_table *i
     double *a = vl_alloc_array((size_t)m->in.cts * m->in.slots, sizeof *a);
     double *b = vl_alloc_array((size_t)m->out.cts * m->out.slots, sizeof *b);
     double *row = vl_alloc_array((size_t)lanes * dim, sizeof *row);
-    velum_status status = a && b && row ? vl_manifest_table(m, in->rows, &t) : VL_FAIL(VELUM_E_NOMEM, "simulation");
+    for (uint32_t v = 0; v < p->program.value_count; v++)
+        if (p->program.values[v].layout.dim > widest) widest = p->program.values[v].layout.dim;
+    probe.values = vl_alloc_array((size_t)lanes * widest, sizeof *probe.values);
+    velum_status status =
+        a && b && row && probe.values ? vl_manifest_table(m, in->rows, &t) : VL_FAIL(VELUM_E_NOMEM, "simulation");
     for (uint64_t first = 0; first < in->rows && status == VELUM_OK; first += lanes) {
         uint32_t n = in->rows - first < lanes ? (uint32_t)(in->rows - first) : lanes;
-        status = simulate_group(&p->program, features + first * m->in.dim, n, a, b, row);
+        probe.first = first;
+        probe.rows = n;
+        status = simulate_group(&p->program, features + first * m->in.dim, n, a, b, row, &probe);
         for (uint32_t k = 0; k < n && status == VELUM_OK; k++) {
             vl_manifest_epilogue(m, row + (size_t)k * dim);
             memcpy(t.values + (first + k) * columns, row + (size_t)k * dim, columns * sizeof *row);
@@ -93,6 +132,7 @@ velum_status velum_program_simulate(const velum_program *p, const velum_table *i
     vl_free(a);
     vl_free(b);
     vl_free(row);
+    vl_free(probe.values);
     if (status != VELUM_OK) {
         velum_table_free(&t);
         return status;

@@ -53,5 +53,8 @@ velum_status vl_sim_run_verified(const vl_program *program, const double *in, do
 // The same with normal noise on every slot of every result, of the deviation that encryption would leave there
 // (docs/design/program.md): a model, by operation and independent from slot to slot. One seed, one result.
 velum_status vl_sim_run_noisy(const vl_program *program, const double *in, uint64_t seed, double *out);
+// Verified before, too; probe is called with the result of each operation, cts x slots.
+typedef void (*vl_sim_probe)(void *arg, uint32_t op, const double *slots);
+velum_status vl_sim_run_probe(const vl_program *program, const double *in, vl_sim_probe probe, void *arg, double *out);
 
 #endif

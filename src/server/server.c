@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "runtime/program_api.h"
 #include "wire/wire.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -165,12 +166,16 @@ static void fill_report(const velum_server *s, const vl_message *head, double to
     report->threads = vl_pool_threads(s->exec.pool);
     report->peak_rss_bytes = vl_peak_rss();
     report->stage_count = 0;
+    report->predicted_seconds = 0;
+    const double groups = ceil((double)head->requests / p->manifest.in.lanes);
     for (uint32_t i = 0; i < p->op_count + 2; i++) {
         if (report->stage_count == VELUM_MAX_STAGES) break;
         const char *name = i < p->op_count ? p->ops[i].name : i == p->op_count ? "load query" : "save answer";
         velum_stage *stage = &report->stages[report->stage_count++];
         snprintf(stage->name, sizeof stage->name, "%s", name);
         stage->seconds = seconds[i];
+        stage->predicted_seconds = i < p->op_count ? groups * p->ops[i].seconds : 0;
+        report->predicted_seconds += stage->predicted_seconds;
     }
 }
 

@@ -31,7 +31,7 @@ class Guide(Case):
     def test_every_option_exists(self):
         for name in ("first-steps.md", "c-library.md"):
             for used, options in re.findall(r"velum (\w+)((?: +[^`\n]*)?)", guide(name)):
-                if used in ("infer", "encrypt", "decrypt", "keygen", "compile", "simulate", "bench", "demo", "explain"):
+                if used in ("infer", "encrypt", "decrypt", "keygen", "compile", "simulate", "check", "prices", "bench", "demo", "explain"):
                     text = self.good("help", used).stdout
                     for option in re.findall(r"--\w+", options):
                         self.assertIn(option, text)

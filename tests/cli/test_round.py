@@ -34,7 +34,7 @@ class Round(Case):
             j = sides(target).json
             for name in "seconds security_bits log_n log_qp eval_key_bytes".split():
                 self.assertIn(name, j["keygen"])
-            for name in "seconds load_seconds requests threads peak_rss_bytes stages".split():
+            for name in "seconds load_seconds requests threads peak_rss_bytes stages predicted_seconds".split():
                 self.assertIn(name, j["infer"])
             self.assertGreaterEqual(j["keygen"]["security_bits"], 128)
             self.assertEqual(j["keygen"]["eval_key_bytes"], os.path.getsize(sides(target).s("e.keys")))
@@ -42,7 +42,10 @@ class Round(Case):
             self.assertGreater(j["infer"]["peak_rss_bytes"], 1000000)
             self.assertTrue(j["infer"]["stages"])
             for stage in j["infer"]["stages"]:
-                self.assertEqual(set(stage), {"name", "seconds"})
+                self.assertEqual(set(stage), {"name", "seconds", "predicted_seconds"})
+            self.assertAlmostEqual(sum(s["predicted_seconds"] for s in j["infer"]["stages"]),
+                                   j["infer"]["predicted_seconds"], delta=1e-9)
+            self.assertGreater(j["infer"]["predicted_seconds"], 1e-4)
             self.assertLessEqual(sum(s["seconds"] for s in j["infer"]["stages"]), j["infer"]["seconds"] * 1.01)
 
     def test_folders(self):

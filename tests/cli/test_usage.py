@@ -7,7 +7,7 @@ import re
 import command
 from command import Case, run
 
-COMMANDS = "demo compile explain simulate keygen encrypt infer decrypt bench version help".split()
+COMMANDS = "demo compile explain simulate check keygen encrypt infer decrypt bench prices version help".split()
 
 
 class Usage(Case):

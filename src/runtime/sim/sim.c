@@ -101,7 +101,7 @@ static void add_noise(noise *t, double sigma, const vl_layout *l, double *v) {
     }
 }
 
-static velum_status run(const vl_program *p, noise *t, const double *in, double *out) {
+static velum_status run(const vl_program *p, noise *t, const double *in, vl_sim_probe probe, void *arg, double *out) {
     double **value = vl_alloc_array(p->value_count, sizeof *value);
     VL_FAIL_IF(!value, VELUM_E_NOMEM, "simulation");
     uint32_t *last = vl_alloc_array(p->value_count, sizeof *last);
@@ -118,6 +118,7 @@ static velum_status run(const vl_program *p, noise *t, const double *in, double 
         }
         run_op(p, op, a, b, value[op->dst]);
         if (t) add_noise(t, deviation(p, op, t), l, value[op->dst]);
+        if (probe) probe(arg, i, value[op->dst]);
         for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
             uint32_t src = op->src[k];
             if (last[src] != i) continue;
@@ -133,11 +134,17 @@ static velum_status run(const vl_program *p, noise *t, const double *in, double 
     return status;
 }
 
-velum_status vl_sim_run_verified(const vl_program *p, const double *in, double *out) { return run(p, NULL, in, out); }
+velum_status vl_sim_run_verified(const vl_program *p, const double *in, double *out) {
+    return run(p, NULL, in, NULL, NULL, out);
+}
+
+velum_status vl_sim_run_probe(const vl_program *p, const double *in, vl_sim_probe probe, void *arg, double *out) {
+    return run(p, NULL, in, probe, arg, out);
+}
 
 velum_status vl_sim_run(const vl_program *p, const double *in, double *out) {
     VL_TRY(vl_program_verify(p)); // levels and scales
-    return run(p, NULL, in, out);
+    return run(p, NULL, in, NULL, NULL, out);
 }
 
 velum_status vl_sim_run_noisy(const vl_program *p, const double *in, uint64_t seed, double *out) {
@@ -145,7 +152,7 @@ velum_status vl_sim_run_noisy(const vl_program *p, const double *in, uint64_t se
     noise *t = vl_alloc(sizeof *t);
     VL_FAIL_IF(!t, VELUM_E_NOMEM, "simulation: noise");
     velum_status status = noise_begin(p, seed, t);
-    if (status == VELUM_OK) status = run(p, t, in, out);
+    if (status == VELUM_OK) status = run(p, t, in, NULL, NULL, out);
     vl_free(t->draw);
     vl_free(t);
     return status;

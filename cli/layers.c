@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layers.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_LAYERS 65536u
+#define MOST_BYTES ((uint64_t)2 << 30)
+
+// Room for layer number `layer`.
+static bool make_room(cli_layers *l, uint32_t layer) {
+    if (layer < l->room) return true;
+    if (layer >= MOST_LAYERS) return false;
+    uint32_t room = 2 * layer + 64;
+    cli_layer *more = realloc(l->layer, room * sizeof *more);
+    if (!more) return false;
+    memset(more + l->room, 0, (room - l->room) * sizeof *more);
+    l->layer = more;
+    l->room = room;
+    return true;
+}
+
+void cli_layers_take(void *layers, uint32_t layer, const char *name, uint64_t row, const double *values,
+                     uint64_t count) {
+    cli_layers *l = layers;
+    if (row >= CLI_LAYER_ROWS || l->over) return;
+    if (!make_room(l, layer)) {
+        l->over = true;
+        return;
+    }
+    cli_layer *at = &l->layer[layer];
+    if (layer >= l->count) l->count = layer + 1;
+    if (!at->values) {
+        uint64_t bytes = count * CLI_LAYER_ROWS * sizeof *values;
+        snprintf(at->name, sizeof at->name, "%s", name);
+        if (bytes > MOST_BYTES - l->bytes || !(at->values = malloc(bytes ? bytes : 1))) {
+            l->over = true;
+            return;
+        }
+        l->bytes += bytes;
+        at->count = count;
+    }
+    if (at->count != count || at->rows != row) return; // another output of the same node
+    memcpy(at->values + row * count, values, count * sizeof *values);
+    at->rows++;
+}
+
+void cli_layers_clear(cli_layers *layers) {
+    for (uint32_t i = 0; i < layers->count; i++) free(layers->layer[i].values);
+    free(layers->layer);
+    *layers = (cli_layers){0};
+}
+
+static double departure(const cli_layer *model, const cli_layer *program) {
+    double worst = 0, size = 1;
+    const uint64_t rows = program->rows, n = program->count;
+    for (uint64_t e = 0; e < n; e++) {
+        const double *x = model->values + e, *y = program->values + e;
+        double mx = 0, my = 0, xy = 0, yy = 0;
+        for (uint64_t r = 0; r < rows; r++) {
+            mx += x[r * n] / (double)rows;
+            my += y[r * n] / (double)rows;
+            size = fmax(size, fabs(x[r * n]));
+        }
+        for (uint64_t r = 0; r < rows; r++) {
+            xy += (x[r * n] - mx) * (y[r * n] - my);
+            yy += (y[r * n] - my) * (y[r * n] - my);
+        }
+        double a = yy > 0 ? xy / yy : 0;
+        for (uint64_t r = 0; r < rows; r++) {
+            double off = fabs(x[r * n] - mx - a * (y[r * n] - my));
+            worst = off <= worst ? worst : off; // NaN counts
+        }
+    }
+    return worst / size;
+}
+
+static const char *last_part(const char *name) {
+    for (const char *arrow; (arrow = strstr(name, " -> "));) name = arrow + 4;
+    const char *plus = strrchr(name, '+');
+    return plus ? plus + 1 : name;
+}
+
+// "top.1 Mul" and "top.1 Add" are of one layer.
+static bool same_layer(const char *node, const char *part) {
+    const char *space = strrchr(part, ' ');
+    size_t n = space ? (size_t)(space - part) : strlen(part);
+    return strncmp(node, part, n) == 0 && (node[n] == ' ' || node[n] == 0);
+}
+
+double cli_layers_departure(const cli_layers *model, const cli_layers *program, uint32_t layer, const char **why) {
+    const cli_layer *of = &program->layer[layer];
+    double nearest = INFINITY;
+    for (uint32_t i = layer + 1; i < program->count; i++)
+        if (strcmp(program->layer[i].name, of->name) == 0) {
+            *why = "a part of a later operation";
+            return nearest;
+        }
+    *why = of->rows < CLI_LAYER_LEAST ? "too few rows" : "no node of the model has its name and size";
+    for (uint32_t i = 0; i < model->count && of->rows >= CLI_LAYER_LEAST; i++) {
+        const cli_layer *node = &model->layer[i];
+        if (!node->values || node->count != of->count || node->rows != of->rows) continue;
+        if (!same_layer(node->name, last_part(of->name))) continue;
+        double off = departure(node, of);
+        if (*why || !(off >= nearest)) nearest = off;
+        *why = NULL;
+    }
+    return nearest;
+}

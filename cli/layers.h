@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model's and a program's layers compute for the same rows, side by side.
+#ifndef VELUM_CLI_LAYERS_H
+#define VELUM_CLI_LAYERS_H
+
+#include "cli.h"
+
+#define CLI_LAYER_ROWS 32 // that are looked at
+#define CLI_LAYER_LEAST 4 // fewer rows say nothing about a layer, whose scale and shift are not known
+
+typedef struct cli_layer {
+    char name[128];
+    uint64_t count, rows;
+    double *values; // CLI_LAYER_ROWS x count
+} cli_layer;
+typedef struct cli_layers {
+    uint32_t count, room;
+    cli_layer *layer; // by number
+    bool over;        // out of memory, or more than CLI_LAYERS_BYTES
+    uint64_t bytes;
+} cli_layers;
+void cli_layers_take(void *layers, uint32_t layer, const char *name, uint64_t row, const double *values,
+                     uint64_t count); // a velum_layer_fn
+void cli_layers_clear(cli_layers *layers);
+
+// How far a program's layer is from the node of the model that it stands for: among the nodes of the layer that its
+// name ends with (several nodes may be one layer, as those of an activation are) the nearest. The largest |x - (a y +
+// b)| over elements and rows, x the model's and y the program's values, a and b by least squares for each element;
+// relative to the largest |x| where that is above 1. *why: NULL, or what keeps them from being compared.
+double cli_layers_departure(const cli_layers *model, const cli_layers *program, uint32_t layer, const char **why);
+
+#endif
