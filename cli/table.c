@@ -62,6 +62,12 @@ static void print_name(FILE *to, const char *name) { // quoted where CSV wants i
 
 static const char *name_of(const velum_table *t, uint32_t i) { return t->names && t->names[i] ? t->names[i] : "value"; }
 
+// Whole numbers in full: a hash must come back as it was.
+static void print_number(FILE *to, double v, char end) {
+    bool whole = fabs(v) < 0x1p53 && v == floor(v);
+    fprintf(to, whole ? "%.0f%c" : "%.9g%c", v, end);
+}
+
 static void print_csv(FILE *to, const velum_table *t) {
     for (uint32_t i = 0; i < t->columns; i++) {
         if (i) putc(',', to);
@@ -70,7 +76,7 @@ static void print_csv(FILE *to, const velum_table *t) {
     putc('\n', to);
     for (uint64_t r = 0; r < t->rows; r++)
         for (uint32_t i = 0; i < t->columns; i++)
-            fprintf(to, "%.9g%c", t->values[r * t->columns + i], i + 1 < t->columns ? ',' : '\n');
+            print_number(to, t->values[r * t->columns + i], i + 1 < t->columns ? ',' : '\n');
 }
 
 static bool whole_column(const velum_table *t, uint32_t i) {

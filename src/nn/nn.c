@@ -85,6 +85,7 @@ static velum_status attempt_of(vl_nn_graph *g, bool packed, const velum_compile_
     const velum_table *calibration = opt->calibration;
     const double *features = NULL;
     VL_TRY(vl_nn_lower(g, packed, &a->lowered));
+    if (packed) VL_TRY(vl_nn_repeat_features(&a->lowered));
     a->lowered.fit.precision = opt->precision_bits;
     if (calibration) VL_TRY(calibration_features(&a->lowered, calibration, &features));
     return vl_nn_plan_of(&a->lowered, packed, features, calibration ? calibration->rows : 0, &a->plan);

@@ -214,12 +214,7 @@ velum_status vl_nn_step_function(vl_nn_prologue *p, uint32_t src, vl_step_kind k
     return add_step(p, (vl_nn_step){.s = {.kind = kind, .src = src}, .integer = integer}, out);
 }
 
-velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t depth, uint32_t *first) {
-    for (uint32_t i = 0; i < p->group_count; i++)
-        if (p->groups[i].step == step && p->groups[i].depth == depth) {
-            *first = p->groups[i].first;
-            return VELUM_OK;
-        }
+static velum_status add_group(vl_nn_prologue *p, uint32_t step, uint32_t depth, uint32_t *first) {
     uint32_t width = depth ? depth : 1;
     VL_FAIL_IF(width > VL_MAX_FEATURES - p->columns, VELUM_E_LIMIT,
                "model: more than %d encrypted features; write large tables as digits of the index", VL_MAX_FEATURES);
@@ -234,6 +229,19 @@ velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t d
     *first = p->columns;
     p->columns += width;
     return VELUM_OK;
+}
+
+velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t depth, uint32_t *first) {
+    for (uint32_t i = 0; i < p->group_count; i++)
+        if (p->groups[i].step == step && p->groups[i].depth == depth) {
+            *first = p->groups[i].first;
+            return VELUM_OK;
+        }
+    return add_group(p, step, depth, first);
+}
+
+velum_status vl_nn_prologue_again(vl_nn_prologue *p, uint32_t step, uint32_t *column) {
+    return add_group(p, step, 0, column);
 }
 
 // ---- running and closing ----

@@ -42,6 +42,8 @@ velum_status vl_nn_step_function(vl_nn_prologue *p, uint32_t src, vl_step_kind k
 void vl_nn_step_range(const vl_nn_prologue *p, vl_nn_step *s); // from its source's range
 // First column of the features for a step.
 velum_status vl_nn_prologue_feature(vl_nn_prologue *p, uint32_t step, uint32_t depth, uint32_t *first);
+// The same number once more, in a column of its own.
+velum_status vl_nn_prologue_again(vl_nn_prologue *p, uint32_t step, uint32_t *column);
 // Finds the accepted values of inputs that have no metadata and only integer uses (*changed if there are any; an input
 // of a map takes every integer that is exact), then
 // recomputes all ranges of steps, then refuses what is not sound: a truncating division of negative numbers, a table
