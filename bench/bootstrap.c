@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The named bootstrap sets of 128 bits: time, precision over random slots, memory. In the environment:
-// VELUM_BENCH_STAGES sends each stage's time to stderr; VELUM_BENCH_SET names the only set to run; VELUM_BENCH_RANDOM=n
-// adds n bootstraps of fresh random slots, with the worst and the mean error of all of them on stderr.
+// VELUM_BENCH_STAGES sends each stage's time and error to stderr; VELUM_BENCH_SET names the only set to run;
+// VELUM_BENCH_RANDOM=n adds n bootstraps of fresh random slots, with the worst and the mean error of all of them on
+// stderr.
 #include "circuits/bootstrap.h"
 #include "base/clock.h"
+#include "bootstrap_noise.h"
 #include "timing.h"
 #include <math.h>
 #include <stdio.h>
@@ -120,6 +122,18 @@ static void print_stages(const bench *b, const vl_precision *bits) {
                 b->report.cpu[i] / b->runs);
 }
 
+// One bootstrap more, looked at after each stage.
+static velum_status print_noise(bench *b) {
+    bench_noise n = {.p = b->p, .e = b->encoder, .sk = &b->sk, .plan = &b->plan, .v = b->v};
+    vl_bootstrap_report report = {.probe = bench_noise_probe, .arg = &n};
+    velum_status status = bench_noise_open(&n);
+    if (status == VELUM_OK) status = vl_bootstrap_apply(&b->x, b->b, &b->keys, &b->own, &b->out, &b->in, &report);
+    if (status == VELUM_OK) status = n.status;
+    if (status == VELUM_OK) bench_noise_print(&n);
+    bench_noise_close(&n);
+    return status == VELUM_E_UNSUPPORTED ? VELUM_OK : status;
+}
+
 static velum_status repeat(bench *b, uint32_t times) {
     double worst = 0, sum = 0;
     for (uint32_t i = 0; i < times; i++) {
@@ -162,6 +176,7 @@ static velum_status time_set(bench *b) {
     r.keygen_seconds = b->keygen;
     velum_status status = bench_time(b->run, r, SECONDS, once, b);
     if (getenv("VELUM_BENCH_STAGES")) print_stages(b, &bits);
+    if (status == VELUM_OK && getenv("VELUM_BENCH_STAGES")) status = print_noise(b);
     const char *times = getenv("VELUM_BENCH_RANDOM");
     if (status == VELUM_OK && times) status = repeat(b, (uint32_t)atoi(times));
     return status == VELUM_OK ? b->status : status;

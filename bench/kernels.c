@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single limbs, one thread, every kernel family that this processor can run, in place like the code that calls them.
+// Single limbs and chains of them, one thread, every kernel family that this processor can run, in place like the code
+// that calls them. One limb again and again finds its data and its prime's tables in the nearest caches; a chain, each
+// limb once with a prime of its own, is what a key switch does.
 #include "kernels/kernels.h"
 #include "arith/arith.h"
 #include "base/mem.h"
@@ -9,6 +11,7 @@
 
 #define SECONDS 0.2 // a measurement
 #define TERMS 5     // of the sums: digits of a key switch
+#define CHAIN 36    // limbs of a key switch at N = 2^16
 
 typedef struct limb {
     vl_modulus mod;
@@ -38,6 +41,20 @@ static void dot2(void *arg) {
                    (const uint64_t *const *)l->k1, TERMS, (size_t)1 << l->mod.log_n);
 }
 
+typedef struct chain {
+    vl_modulus mod[CHAIN];
+    uint64_t *a[CHAIN];
+} chain;
+
+static void forward_chain(void *arg) {
+    chain *c = arg;
+    for (unsigned i = 0; i < CHAIN; i++) c->mod[i].k->ntt_forward(&c->mod[i], c->a[i], c->a[i]);
+}
+static void inverse_chain(void *arg) {
+    chain *c = arg;
+    for (unsigned i = 0; i < CHAIN; i++) c->mod[i].k->ntt_inverse(&c->mod[i], c->a[i], c->a[i], 1);
+}
+
 static const struct {
     const char *name;
     void (*op)(void *arg);
@@ -47,6 +64,12 @@ static const struct {
     {"kernel_dot2", dot2, 16},        {"kernel_automorphism", turn, 16},
 };
 #define KERNELS (sizeof kernels / sizeof *kernels)
+#define CHAIN_LOG_N 16
+static const struct {
+    const char *name;
+    void (*op)(void *arg);
+} chains[] = {{"ntt_forward_chain", forward_chain}, {"ntt_inverse_chain", inverse_chain}};
+#define CHAINS (sizeof chains / sizeof *chains)
 
 static void limb_clear(limb *l) {
     for (unsigned i = 0; i < TERMS; i++) {
@@ -88,18 +111,55 @@ static velum_status limb_init(limb *l, unsigned log_n, const vl_kernels *k) {
     return status;
 }
 
-static velum_status time_family(const bench_run *run, unsigned log_n, const vl_kernels *k) {
+static void chain_clear(chain *c) {
+    for (unsigned i = 0; i < CHAIN; i++) {
+        vl_free(c->a[i]);
+        vl_modulus_clear(&c->mod[i]);
+    }
+}
+
+static velum_status chain_init(chain *c, const vl_kernels *k) {
+    uint64_t q[CHAIN];
+    static const uint8_t seed[VL_SEED_BYTES] = {2};
+    vl_rng rng;
+    *c = (chain){0};
+    vl_rng_init_seed(&rng, seed, 0);
+    velum_status status = vl_arith_primes(CHAIN_LOG_N, VL_MAX_MODULUS_BITS, NULL, 0, CHAIN, q);
+    for (unsigned i = 0; i < CHAIN; i++) {
+        if (status == VELUM_OK) status = vl_modulus_init(&c->mod[i], q[i], CHAIN_LOG_N, k);
+        if (status == VELUM_OK) status = fill(&rng, &c->mod[i], &c->a[i]);
+    }
+    if (status != VELUM_OK) chain_clear(c);
+    return status;
+}
+
+static velum_status time_one(const bench_run *run, const char *name, const vl_kernels *k, unsigned log_n,
+                             unsigned limbs, void (*op)(void *arg), void *arg) {
+    velum_bench_result r = {.log_n = log_n, .limbs = limbs, .threads = 1};
+    snprintf(r.name, sizeof r.name, "%s", name);
+    snprintf(r.kernel, sizeof r.kernel, "%s", k->name);
+    return bench_time(run, r, SECONDS, op, arg);
+}
+
+static velum_status time_limb(const bench_run *run, unsigned log_n, const vl_kernels *k) {
     limb l;
     VL_TRY(limb_init(&l, log_n, k));
     velum_status status = VELUM_OK;
-    for (size_t i = 0; i < KERNELS && status == VELUM_OK; i++) {
-        if (log_n < kernels[i].from || !bench_wanted(run, kernels[i].name)) continue;
-        velum_bench_result r = {.log_n = log_n, .limbs = 1, .threads = 1};
-        snprintf(r.name, sizeof r.name, "%s", kernels[i].name);
-        snprintf(r.kernel, sizeof r.kernel, "%s", k->name);
-        status = bench_time(run, r, SECONDS, kernels[i].op, &l);
-    }
+    for (size_t i = 0; i < KERNELS && status == VELUM_OK; i++)
+        if (log_n >= kernels[i].from && bench_wanted(run, kernels[i].name))
+            status = time_one(run, kernels[i].name, k, log_n, 1, kernels[i].op, &l);
     limb_clear(&l);
+    return status;
+}
+
+static velum_status time_chain(const bench_run *run, const vl_kernels *k) {
+    chain c;
+    VL_TRY(chain_init(&c, k));
+    velum_status status = VELUM_OK;
+    for (size_t i = 0; i < CHAINS && status == VELUM_OK; i++)
+        if (bench_wanted(run, chains[i].name))
+            status = time_one(run, chains[i].name, k, CHAIN_LOG_N, CHAIN, chains[i].op, &c);
+    chain_clear(&c);
     return status;
 }
 
@@ -107,8 +167,10 @@ velum_status bench_kernels(const bench_run *run) {
     for (unsigned log_n = 12; log_n <= 16; log_n++) {
         bool wanted = false;
         for (size_t i = 0; i < KERNELS; i++) wanted |= log_n >= kernels[i].from && bench_wanted(run, kernels[i].name);
-        for (const vl_kernels *const *k = vl_kernels_available(); wanted && *k; k++)
-            VL_TRY(time_family(run, log_n, *k));
+        for (const vl_kernels *const *k = vl_kernels_available(); wanted && *k; k++) VL_TRY(time_limb(run, log_n, *k));
     }
+    bool wanted = false;
+    for (size_t i = 0; i < CHAINS; i++) wanted |= bench_wanted(run, chains[i].name);
+    for (const vl_kernels *const *k = vl_kernels_available(); wanted && *k; k++) VL_TRY(time_chain(run, *k));
     return VELUM_OK;
 }

@@ -69,6 +69,7 @@ velum_status velum_bench_run(const char *name_regex, unsigned threads,
     velum_status status = bench_kernels(&run);
     if (status == VELUM_OK) status = bench_ckks(&run);
     if (status == VELUM_OK) status = bench_bootstrap(&run);
+    if (status == VELUM_OK) status = bench_lookup(&run);
     if (name_regex) regfree(&regex);
     return status;
 }

@@ -20,6 +20,16 @@ static void add_bootstrap(json_t *item, const velum_bench_result *r) {
                         "matrix_bytes", (json_int_t)r->matrix_bytes, "keygen_seconds", cli_real(r->keygen_seconds)));
 }
 
+static void add_lookup(json_t *item, const velum_bench_result *r) {
+    json_object_update_new(
+        item, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I}", "width", (json_int_t)r->width,
+                        "outputs", (json_int_t)r->outputs, "ciphertexts", (json_int_t)r->ciphertexts, "products",
+                        (json_int_t)r->products, "rotations", (json_int_t)r->rotations, "relinearisations",
+                        (json_int_t)r->relinearisations, "max_error", cli_real(r->max_error), "precision_bits_min",
+                        cli_real(r->precision_bits_min), "query_bytes", (json_int_t)r->query_bytes, "matrix_bytes",
+                        (json_int_t)r->matrix_bytes, "security_bits", (json_int_t)r->security_bits));
+}
+
 static void each(void *user, const velum_bench_result *r) {
     listing *l = user;
     cli_progress_stop();
@@ -30,16 +40,17 @@ static void each(void *user, const velum_bench_result *r) {
                                  (json_int_t)r->threads, "seconds_min", cli_real(r->seconds_min), "seconds_median",
                                  cli_real(r->seconds_median), "reps", (json_int_t)r->reps);
         if (r->slots) add_bootstrap(item, r);
+        if (r->width) add_lookup(item, r);
         json_array_append_new(l->results, item);
         return;
     }
     if (!l->any)
-        printf("%-20s %-6s %5s %5s %8s %7s %8s %10s %10s %6s\n", "name", "kernel", "N", "limbs", "special", "digits",
+        printf("%-28s %-6s %5s %5s %8s %7s %8s %10s %10s %6s\n", "name", "kernel", "N", "limbs", "special", "digits",
                "threads", "min", "median", "reps");
     l->any = true;
     char degree[16];
     snprintf(degree, sizeof degree, "2^%u", r->log_n);
-    printf("%-20s %-6s %5s %5u %8u %7u %8u %10s %10s %6u\n", r->name, r->kernel, degree, r->limbs, r->special,
+    printf("%-28s %-6s %5s %5u %8u %7u %8u %10s %10s %6u\n", r->name, r->kernel, degree, r->limbs, r->special,
            r->digits, r->threads, cli_seconds(r->seconds_min).s, cli_seconds(r->seconds_median).s, r->reps);
     if (r->slots)
         printf("    %s: %u slots, %u levels of %.0f bits left, %.2f bits mean, %.2f worst, failure 2^%.1f, %u-bit "
@@ -47,6 +58,13 @@ static void each(void *user, const velum_bench_result *r) {
                r->set, r->slots, r->levels_left, r->scale_bits, r->precision_bits_mean, r->precision_bits_min,
                r->log2_failure, r->security_bits, (double)r->key_bytes / 1e9, r->keygen_seconds,
                (double)r->matrix_bytes / 1e9, (double)r->peak_rss_bytes / 1e9);
+    if (r->width)
+        printf(
+            "    width %u in %u ciphertext%s, %u outputs: %u products, %u rotations, %u relinearisations; error %.1e "
+            "(%.1f bits), query %.2f MB, matrix %.2f MB\n",
+            r->width, r->ciphertexts, r->ciphertexts == 1 ? "" : "s", r->outputs, r->products, r->rotations,
+            r->relinearisations, r->max_error, r->precision_bits_min, (double)r->query_bytes / 1e6,
+            (double)r->matrix_bytes / 1e6);
     fflush(stdout);
 }
 

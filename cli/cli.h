@@ -100,6 +100,7 @@ cli_text cli_error_bits(double error); // "2^-21.3"
 double cli_now(void);
 // A line on the terminal for what takes longer than a second; nothing elsewhere. One at a time.
 void cli_progress_start(const char *what);
+void cli_progress_say(const char *what); // other words for what runs
 void cli_progress_stop(void);
 // Prints the object on stdout and releases it. NULL: out of memory.
 int cli_print_json(json_t *object);

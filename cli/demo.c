@@ -8,12 +8,37 @@
 #include <unistd.h>
 
 static const demo_spec specs[] = {
-    {"heart", "risk of heart disease of twelve invented patients, by a recommendation model (DLRM)", "heart",
-     "dlrm_heart.onnx", "patients.csv", "risk", "patient", "heart/processed.cleveland.data"},
+    {.name = "heart",
+     .title = "risk of heart disease of twelve invented patients, by a recommendation model (DLRM)",
+     .folder = "heart",
+     .model = "dlrm_heart.onnx",
+     .inputs = "patients.csv",
+     .answer = "risk",
+     .who = "patient",
+     .data = "heart/processed.cleveland.data",
+     .data_name = "patients of the Cleveland data",
+     .read = demo_rows_heart,
+     .most = 100000,
+     .latency_reps = 5,
+     .throughput_reps = 3},
+#define CRITEO                                                                                                         \
+    .folder = "criteo", .inputs = "requests.csv", .calibration = "calibration.csv", .answer = "click", .who = "visit", \
+    .data = "criteo/criteo_kaggle_sample.tsv.xz", .data_name = "visits of the Criteo sample, none trained on",         \
+    .read = demo_rows_criteo, .throughput_reps = 1
+    {.name = "criteo",
+     .title = "chance of a click in invented visits, by a recommendation model (DLRM) with 26 compressed embeddings",
+     CRITEO,
+     .model = "dlrm_criteo_poly.onnx",
+     .most = 1024,
+     .latency_reps = 3},
+    {.name = "criteo-relu",
+     .title = "the same with ReLU and bootstraps",
+     CRITEO,
+     .model = "dlrm_criteo_relu.onnx",
+     .most = 128,
+     .latency_reps = 1},
 };
 #define SPECS (sizeof specs / sizeof *specs)
-#define LATENCY_REPS 5
-#define THROUGHPUT_REPS 3
 
 // ---- files ----
 static bool has_model(const char *models, demo *d) {
@@ -23,7 +48,13 @@ static bool has_model(const char *models, demo *d) {
     snprintf(d->model, sizeof d->model, "%s", full);
     free(full);
     n = snprintf(d->inputs, sizeof d->inputs, "%s/%s/%s", models, d->spec->folder, d->spec->inputs);
-    return n < (int)sizeof d->inputs;
+    if (n >= (int)sizeof d->inputs) return false;
+    if (!d->spec->calibration) return true;
+    n = snprintf(path, sizeof path, "%s/%s/%s", models, d->spec->folder, d->spec->calibration);
+    if (n >= (int)sizeof path || !(full = realpath(path, NULL))) return false;
+    snprintf(d->calibration, sizeof d->calibration, "%s", full);
+    free(full);
+    return true;
 }
 
 static int find_model(demo *d) {
@@ -66,7 +97,7 @@ static int find_data(demo *d) {
     if (snprintf(path, sizeof path, "%s/%s", folder, d->spec->data) >= (int)sizeof path)
         return cli_fail(CLI_USAGE, "demo: --data: the name is too long");
     if (!named && access(path, R_OK) != 0) return CLI_OK;
-    int code = demo_rows_heart(path, &d->data);
+    int code = d->spec->read(path, d->spec->most, &d->data);
     if (code == CLI_OK && d->data.columns != d->shown.columns)
         code =
             cli_fail(CLI_BAD_INPUT, "%s: %u attributes, the model takes %u", path, d->data.columns, d->shown.columns);
@@ -116,15 +147,16 @@ static int evaluate(demo *d) {
 
 // ---- the run ----
 static int run_rounds(demo *d) {
-    d->one = (demo_mode){.target = "latency", .requests = 1, .reps = LATENCY_REPS};
-    d->many = (demo_mode){.target = "throughput", .requests = d->shown.rows + d->data.rows, .reps = THROUGHPUT_REPS};
+    d->one = (demo_mode){.target = "latency", .requests = 1, .reps = d->spec->latency_reps};
+    d->many =
+        (demo_mode){.target = "throughput", .requests = d->shown.rows + d->data.rows, .reps = d->spec->throughput_reps};
     int code = write_inputs(d, "one.csv", 1);
     if (code == CLI_OK) code = write_inputs(d, "many.csv", d->many.requests);
     cli_progress_start("one request: compile, keys, encrypt, infer, decrypt");
-    if (code == CLI_OK) code = demo_round(&d->place, d->model, "one.csv", d->threads, &d->one);
+    if (code == CLI_OK) code = demo_round(&d->place, d->model, d->calibration, "one.csv", d->threads, &d->one);
     cli_progress_stop();
     cli_progress_start("many requests: compile, keys, encrypt, infer, decrypt");
-    if (code == CLI_OK) code = demo_round(&d->place, d->model, "many.csv", d->threads, &d->many);
+    if (code == CLI_OK) code = demo_round(&d->place, d->model, d->calibration, "many.csv", d->threads, &d->many);
     cli_progress_stop();
     if (code == CLI_OK) code = evaluate(d);
     if (code != CLI_OK) return code;
@@ -147,7 +179,7 @@ static int run(demo *d) {
 static int list_demos(const cli_args *args) {
     json_t *list = json_array();
     for (size_t i = 0; i < SPECS; i++) {
-        if (!args->json) printf("  %-8s %s\n", specs[i].name, specs[i].title);
+        if (!args->json) printf("  %-11s %s\n", specs[i].name, specs[i].title);
         json_array_append_new(list, json_pack("{s:s, s:s}", "name", specs[i].name, "title", specs[i].title));
     }
     if (!args->json) printf("\nnext: velum demo %s\n", specs[0].name);

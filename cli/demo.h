@@ -6,12 +6,22 @@
 #include "files.h"
 #include "table.h"
 
+typedef struct demo_rows { // labelled rows: values of the inputs and a label 0 or 1 a row
+    uint32_t columns;
+    uint64_t rows;
+    double *values, *labels;
+} demo_rows;
+
 typedef struct demo_spec {
     const char *name, *title;
-    const char *folder, *model, *inputs; // under models/: the folder, and its two files
+    const char *folder, *model, *inputs; // under models/: the folder, and its files
+    const char *calibration;             // NULL: none
     const char *answer;                  // what the answer is called, and for whom
     const char *who;
-    const char *data; // the labelled rows for the metric, under the folder of data sets
+    const char *data, *data_name; // the labelled rows for the metric, under the folder of data sets
+    int (*read)(const char *path, uint64_t most, demo_rows *out);
+    uint64_t most; // labelled rows that are asked about
+    unsigned latency_reps, throughput_reps;
 } demo_spec;
 
 // The folders of one demo.
@@ -45,18 +55,15 @@ typedef struct demo_mode {
     int64_t eval_key_bytes, query_bytes, answer_bytes;
 } demo_mode;
 void demo_mode_clear(demo_mode *mode);
-// The whole round: compile, keygen, encrypt, infer, decrypt, and the same in the clear. `inputs` lies in the client's
-// folder.
-int demo_round(const demo_place *place, const char *model, const char *inputs, unsigned threads, demo_mode *mode);
+// The whole round: compile, keygen, encrypt, infer, decrypt, and the model itself in the clear. `inputs` lies in the
+// client's folder; calibration may be empty.
+int demo_round(const demo_place *place, const char *model, const char *calibration, const char *inputs,
+               unsigned threads, demo_mode *mode);
 
-// Labelled rows (demo_metric.c): values of the inputs and a label 0 or 1 a row.
-typedef struct demo_rows {
-    uint32_t columns;
-    uint64_t rows;
-    double *values, *labels;
-} demo_rows;
 // The heart data: 13 attributes and a grade; rows with '?' are dropped, a grade above 0 counts as 1.
-int demo_rows_heart(const char *path, demo_rows *out);
+int demo_rows_heart(const char *path, uint64_t most, demo_rows *out);
+// The last rows of a file in the Criteo-Kaggle format.
+int demo_rows_criteo(const char *path, uint64_t most, demo_rows *out);
 void demo_rows_clear(demo_rows *rows);
 // Area under the ROC curve; ties count half. NaN if a class is missing.
 double demo_auc(const double *score, const double *label, uint64_t n);
@@ -65,7 +72,7 @@ typedef struct demo {
     const cli_args *args;
     const demo_spec *spec;
     demo_place place;
-    char model[PATH_MAX], inputs[PATH_MAX];
+    char model[PATH_MAX], inputs[PATH_MAX], calibration[PATH_MAX]; // calibration: empty if there is none
     unsigned threads;
     velum_table shown; // the inputs that come with the model
     demo_rows data;    // labelled rows; none without the data set

@@ -29,15 +29,14 @@ static bool parse_line(const char *line, double *values, double *label) {
     return true;
 }
 
-int demo_rows_heart(const char *path, demo_rows *out) {
+int demo_rows_heart(const char *path, uint64_t most, demo_rows *out) {
     FILE *f = fopen(path, "r");
     if (!f) return cli_fail(CLI_BAD_INPUT, "%s: cannot be read", path);
-    enum { LIMIT = 100000 };
     *out = (demo_rows){.columns = HEART_COLUMNS};
-    out->values = calloc((size_t)LIMIT * HEART_COLUMNS, sizeof *out->values);
-    out->labels = calloc(LIMIT, sizeof *out->labels);
+    out->values = calloc(most * HEART_COLUMNS, sizeof *out->values);
+    out->labels = calloc(most, sizeof *out->labels);
     char line[1024];
-    while (out->values && out->labels && out->rows < LIMIT && fgets(line, sizeof line, f))
+    while (out->values && out->labels && out->rows < most && fgets(line, sizeof line, f))
         if (parse_line(line, out->values + out->rows * HEART_COLUMNS, &out->labels[out->rows])) out->rows++;
     bool memory = out->values && out->labels;
     fclose(f);

@@ -111,8 +111,8 @@ int demo_print_people(const demo *d) {
     printf("\nlargest difference %.1e (%.1f bits of precision); %.1f %% of the decisions at %s 0.5 agree\n",
            d->max_error, d->max_error > 0 ? -log2(d->max_error) : 53.0, 100 * d->equal, s->answer);
     if (d->data.rows)
-        printf("AUC over %llu patients of the Cleveland data: %.4f encrypted, %.4f in the clear\n",
-               (unsigned long long)d->data.rows, d->auc_encrypted, d->auc_clear);
+        printf("AUC over %llu %s: %.4f encrypted, %.4f in the clear\n", (unsigned long long)d->data.rows, s->data_name,
+               d->auc_encrypted, d->auc_clear);
     printf("\nOn %u thread%s:\n\n", d->threads, d->threads == 1 ? "" : "s");
     print_costs(d);
     printf("\nThe server computed every %s from encrypted attributes, without the secret key; the client read the "

@@ -28,13 +28,15 @@ static names name_files(const char *target) {
     return n;
 }
 
-static int prepare(const demo_place *place, const names *n, const char *model, const char *threads, demo_mode *m) {
+static int prepare(const demo_place *place, const names *n, const char *model, const char *calibration,
+                   const char *threads, demo_mode *m) {
     char batch[24];
     snprintf(batch, sizeof batch, "%llu", (unsigned long long)m->requests);
     bool many = strcmp(m->target, "throughput") == 0;
-    const char *compile[] = {
-        "compile", model, "-o", n->program, "--target", m->target, "--threads", threads, many ? "--batch" : NULL,
-        batch,     NULL};
+    const char *compile[16] = {"compile", model, "-o", n->program, "--target", m->target, "--threads", threads};
+    size_t count = 8;
+    if (many) compile[count++] = "--batch", compile[count++] = batch;
+    if (calibration[0]) compile[count++] = "--calibration", compile[count] = calibration;
     int code = demo_call(place->server, &m->program, compile);
     if (code == CLI_OK) code = demo_send(place->server, place->client, n->half);
     const char *keygen[] = {"keygen", n->half, "--secret", n->secret, "--eval", n->eval, "--threads", threads, NULL};
@@ -89,11 +91,10 @@ static int ask(const demo_place *place, const names *n, const char *inputs, cons
 }
 
 // The model in the clear: in a third place, which real deployments do not have.
-static int compare(const demo_place *place, const names *n, const char *inputs, demo_mode *m) {
-    char program[1200], table[1200];
-    snprintf(program, sizeof program, "%s/%s", place->server, n->program);
+static int compare(const demo_place *place, const char *model, const char *inputs, demo_mode *m) {
+    char table[1200];
     snprintf(table, sizeof table, "%s/%s", place->client, inputs);
-    const char *call[] = {"simulate", program, "--input", table, NULL};
+    const char *call[] = {"simulate", model, "--input", table, NULL};
     json_t *object = NULL;
     int code = demo_call(place->check, &object, call);
     if (code != CLI_OK) return code;
@@ -106,12 +107,13 @@ static int compare(const demo_place *place, const names *n, const char *inputs, 
     return CLI_OK;
 }
 
-int demo_round(const demo_place *place, const char *model, const char *inputs, unsigned threads, demo_mode *m) {
+int demo_round(const demo_place *place, const char *model, const char *calibration, const char *inputs,
+               unsigned threads, demo_mode *m) {
     names n = name_files(m->target);
     char count[16];
     snprintf(count, sizeof count, "%u", threads);
-    int code = prepare(place, &n, model, count, m);
+    int code = prepare(place, &n, model, calibration, count, m);
     if (code == CLI_OK) code = ask(place, &n, inputs, count, m);
     if (code == CLI_OK) code = demo_place_check(place);
-    return code == CLI_OK ? compare(place, &n, inputs, m) : code;
+    return code == CLI_OK ? compare(place, model, inputs, m) : code;
 }

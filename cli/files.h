@@ -20,10 +20,12 @@ void cli_files_start(void);
 typedef struct cli_file {
     uint8_t *data;
     size_t size;
-    bool secret;
+    bool secret, mapped;
 } cli_file;
 // Fails with CLI_BAD_INPUT, or CLI_REFUSED over the ceiling, naming the file.
 int cli_file_read(const char *path, size_t ceiling, cli_file *out);
+// The same; an ordinary file is mapped, read only, and not copied.
+int cli_file_map(const char *path, size_t ceiling, cli_file *out);
 // The same; zeroed when freed, no core dumps from now on, and a note if others may read the file.
 int cli_file_read_secret(const char *path, cli_file *out);
 void cli_file_free(cli_file *file); // twice is fine
@@ -34,6 +36,9 @@ typedef struct cli_out {
     const void *data;
     size_t size;
     bool secret, replace;
+    // Instead of data: writes the file by cli_put. May fill in data and size of files after this one.
+    int (*produce)(void *arg, const struct cli_out *f);
+    void *arg;
     // private
     char target[PATH_MAX], temp[PATH_MAX];
     int fd;
@@ -41,6 +46,8 @@ typedef struct cli_out {
 } cli_out;
 // Writes all files or none, leaving no trace of an attempt that fails. A device or a pipe is written to directly.
 int cli_files_write(cli_out *files, unsigned count);
+// For `produce`: the next bytes. A failure has been reported.
+int cli_put(const cli_out *f, const void *data, size_t size);
 // One file, replaced if it exists.
 int cli_file_write(const char *path, const void *data, size_t size);
 // Fails if cli_files_write would refuse to write a secret there.

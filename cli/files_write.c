@@ -11,10 +11,10 @@
 
 static int write_failed(const cli_out *f) { return cli_fail(CLI_OTHER, "%s: %s", f->path, strerror(errno)); }
 
-static int write_bytes(const cli_out *f, int fd) {
-    const uint8_t *p = f->data;
-    for (size_t left = f->size; left > 0;) {
-        ssize_t n = write(fd, p, left < (1u << 30) ? left : (1u << 30));
+int cli_put(const cli_out *f, const void *data, size_t size) {
+    const uint8_t *p = data;
+    for (size_t left = size; left > 0;) {
+        ssize_t n = write(f->fd, p, left < (1u << 30) ? left : (1u << 30));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return write_failed(f);
         p += n;
@@ -22,6 +22,8 @@ static int write_bytes(const cli_out *f, int fd) {
     }
     return CLI_OK;
 }
+
+static int write_content(const cli_out *f) { return f->produce ? f->produce(f->arg, f) : cli_put(f, f->data, f->size); }
 
 int cli_secret_check(const char *path, bool replace) {
     struct stat st;
@@ -77,7 +79,7 @@ static int stage(cli_out *f) {
         umask(mask);
         if (fchmod(f->fd, 0666 & ~mask) != 0) return write_failed(f);
     }
-    code = write_bytes(f, f->fd);
+    code = write_content(f);
     if (code == CLI_OK && fsync(f->fd) != 0) code = write_failed(f);
     if (close(f->fd) != 0 && code == CLI_OK) code = write_failed(f);
     f->fd = -1;
@@ -157,18 +159,23 @@ static int commit(cli_out *files, unsigned count) {
 }
 
 static int write_direct(cli_out *f) {
-    int fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) return write_failed(f);
-    int code = write_bytes(f, fd);
-    if (close(fd) != 0 && code == CLI_OK) code = write_failed(f);
+    f->fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (f->fd < 0) return write_failed(f);
+    int code = write_content(f);
+    if (close(f->fd) != 0 && code == CLI_OK) code = write_failed(f);
+    f->fd = -1;
     return code;
 }
 
 int cli_files_write(cli_out *files, unsigned count) {
     int code = CLI_OK;
     for (unsigned i = 0; i < count; i++) files[i].state = CLI_OUT_NOTHING, files[i].fd = -1, files[i].temp[0] = 0;
-    for (unsigned i = 0; i < count && code == CLI_OK; i++)
-        if (files[i].secret || !is_direct(&files[i])) code = stage(&files[i]);
+    for (unsigned i = 0; i < count && code == CLI_OK; i++) {
+        if (files[i].secret || !is_direct(&files[i]))
+            code = stage(&files[i]);
+        else if (files[i].produce) // now: files after it may need what it finds out
+            code = write_direct(&files[i]);
+    }
     sigset_t old;
     cli_signals_block(&old); // all names or none
     if (code == CLI_OK) code = commit(files, count);
@@ -177,7 +184,7 @@ int cli_files_write(cli_out *files, unsigned count) {
         if (files[i].temp[0]) finish(&files[i]);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     for (unsigned i = 0; i < count && code == CLI_OK; i++)
-        if (!files[i].temp[0]) code = write_direct(&files[i]);
+        if (!files[i].temp[0] && !files[i].produce) code = write_direct(&files[i]);
     return code;
 }
 

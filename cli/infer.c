@@ -36,16 +36,24 @@ static int print_report(const cli_args *args, const timing *t, uint64_t answer_b
     return CLI_OK;
 }
 
-static int load_server(const cli_args *args, velum_program **p, velum_server **s) {
+// The server uses the keys where the file is mapped.
+static int load_server(const cli_args *args, velum_program **p, cli_file *keys, velum_server **s) {
     int code = cli_open_program(args->positional[0], p);
-    cli_file keys = {0};
-    if (code == CLI_OK) code = cli_file_read(args->value[CLI_EVAL], CLI_MAX_KEYS, &keys);
-    if (code == CLI_OK) {
-        velum_status status = velum_server_new(*p, keys.data, keys.size, args->threads, s);
-        if (status != VELUM_OK) code = cli_fail_status(status, args->value[CLI_EVAL]);
-    }
-    cli_file_free(&keys);
-    return code;
+    if (code == CLI_OK) code = cli_file_map(args->value[CLI_EVAL], CLI_MAX_KEYS, keys);
+    if (code != CLI_OK) return code;
+    velum_status status = velum_server_new_borrowing(*p, keys->data, keys->size, args->threads, s);
+    return status == VELUM_OK ? CLI_OK : cli_fail_status(status, args->value[CLI_EVAL]);
+}
+
+static void show(void *arg, const velum_progress *p) {
+    (void)arg;
+    char what[128];
+    if (p->left >= 1)
+        snprintf(what, sizeof what, "computing on encrypted data: %llu of %llu, %.40s, about %.0f s left",
+                 (unsigned long long)p->done, (unsigned long long)p->count, p->stage, p->left);
+    else
+        snprintf(what, sizeof what, "computing on encrypted data");
+    cli_progress_say(what);
 }
 
 static int answer(const cli_args *args, velum_server *server, timing *t) {
@@ -53,6 +61,7 @@ static int answer(const cli_args *args, velum_server *server, timing *t) {
     velum_buffer out = {0};
     int code = cli_file_read(args->value[CLI_INPUT], CLI_MAX_MESSAGE, &query);
     if (code != CLI_OK) return code;
+    velum_server_on_progress(server, show, NULL);
     cli_progress_start("computing on encrypted data");
     velum_status status = velum_server_infer(server, query.data, query.size, &out, &t->report);
     cli_progress_stop();
@@ -67,15 +76,17 @@ static int answer(const cli_args *args, velum_server *server, timing *t) {
 int cli_infer(const cli_args *args) {
     velum_program *program = NULL;
     velum_server *server = NULL;
+    cli_file keys = {0};
     timing *t = calloc(1, sizeof *t);
     if (!t) return cli_fail(CLI_OTHER, "out of memory");
     double start = cli_now();
     cli_progress_start("loading keys and weights");
-    int code = load_server(args, &program, &server);
+    int code = load_server(args, &program, &keys, &server);
     cli_progress_stop();
     t->load_seconds = cli_now() - start;
     if (code == CLI_OK) code = answer(args, server, t);
     velum_server_free(server);
+    cli_file_free(&keys);
     velum_program_free(program);
     free(t);
     return code;

@@ -19,6 +19,39 @@ static int report(const cli_args *args, const velum_info *info, uint64_t bytes, 
     return CLI_OK;
 }
 
+typedef struct making {
+    velum_client *client;
+    velum_buffer secret;
+    cli_out *secret_file;
+    const char *client_path;
+    uint64_t eval_bytes;
+    double seconds;
+    const cli_out *file; // being written
+    int code;
+} making;
+
+static int put(void *arg, const void *data, size_t size) {
+    making *m = arg;
+    m->code = cli_put(m->file, data, size);
+    m->eval_bytes += size;
+    return m->code;
+}
+
+static int make_keys(void *arg, const cli_out *f) {
+    making *m = arg;
+    m->file = f;
+    double start = cli_now();
+    cli_progress_start("making keys");
+    velum_status status = velum_client_keygen_to(m->client, &m->secret, put, m);
+    cli_progress_stop();
+    m->seconds = cli_now() - start;
+    if (m->code != CLI_OK) return m->code;
+    if (status != VELUM_OK) return cli_fail_status(status, m->client_path);
+    m->secret_file->data = m->secret.data;
+    m->secret_file->size = m->secret.size;
+    return CLI_OK;
+}
+
 int cli_keygen(const cli_args *args) {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     bool force = cli_has(args, CLI_FORCE);
@@ -26,32 +59,19 @@ int cli_keygen(const cli_args *args) {
     velum_client *client = NULL;
     if (code == CLI_OK) code = cli_open_client(args->positional[0], args->threads, &client);
     if (code != CLI_OK) return code;
-    velum_buffer secret = {0}, eval = {0};
-    double start = cli_now();
-    cli_progress_start("making keys");
-    velum_status status = velum_client_keygen(client, &secret, &eval);
-    cli_progress_stop();
-    double seconds = cli_now() - start;
-    if (status != VELUM_OK) {
-        code = cli_fail_status(status, args->positional[0]);
-    } else {
-        cli_out files[2] = {
-            {.path = args->value[CLI_SECRET],
-             .data = secret.data,
-             .size = secret.size,
-             .secret = true,
-             .replace = force},
-            {.path = args->value[CLI_EVAL], .data = eval.data, .size = eval.size, .replace = true},
-        };
-        code = cli_files_write(files, 2);
-    }
-    velum_buffer_free_secret(&secret);
+    cli_out files[2] = {
+        {.path = args->value[CLI_EVAL], .replace = true, .produce = make_keys},
+        {.path = args->value[CLI_SECRET], .secret = true, .replace = force},
+    };
+    making m = {.client = client, .client_path = args->positional[0], .secret_file = &files[1]};
+    files[0].arg = &m;
+    code = cli_files_write(files, 2);
+    velum_buffer_free_secret(&m.secret);
     if (code == CLI_OK) {
         velum_info info;
         velum_client_info(client, &info);
-        code = report(args, &info, eval.size, seconds);
+        code = report(args, &info, m.eval_bytes, m.seconds);
     }
-    velum_buffer_free(&eval);
     velum_client_free(client);
     return code;
 }

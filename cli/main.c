@@ -48,14 +48,15 @@ const cli_command cli_commands[] = {
     },
     {
         "simulate",
-        "M.velum",
+        "M.velum|MODEL.onnx",
         "run a program in the clear, to compare with",
         1,
         1,
         CLI_BIT(INPUT),
         CLI_BIT(OUTPUT),
         "Runs the same program on plain numbers, with its packing, levels and scales, and prints the answers that\n"
-        "encrypted inference approximates. The input is a CSV with a header, an NPY or an NPZ; one row a request.",
+        "encrypted inference approximates. Of an ONNX file it runs the model itself, in double precision. The input is a\n"
+        "CSV with a header, an NPY or an NPZ; one row a request.",
         "velum simulate heart.velum --input patients.csv",
         cli_simulate,
     },

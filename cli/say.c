@@ -129,6 +129,12 @@ void cli_progress_start(const char *what) {
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+void cli_progress_say(const char *what) {
+    pthread_mutex_lock(&progress.lock);
+    snprintf(progress.what, sizeof progress.what, "%s", what);
+    pthread_mutex_unlock(&progress.lock);
+}
+
 void cli_progress_stop(void) {
     if (!progress.running) return;
     pthread_mutex_lock(&progress.lock);

@@ -15,7 +15,7 @@ typedef struct velum_bench_result {
     char kernel[16]; // ref, avx2, ifma
     uint32_t log_n, limbs, special, digits, threads, reps;
     double seconds_min, seconds_median;
-    // Of a bootstrap only; slots is 0 elsewhere.
+    // Of a bootstrap; slots is 0 elsewhere.
     char set[32]; // its name
     uint32_t slots, levels_left, security_bits;
     double scale_bits, precision_bits_mean, precision_bits_min, log2_failure;
@@ -23,6 +23,12 @@ typedef struct velum_bench_result {
     uint64_t peak_rss_bytes; // of this process so far
     uint64_t key_bytes, matrix_bytes;
     double keygen_seconds;
+    // Of a lookup of embeddings only (and some of the above); width is 0 elsewhere.
+    uint32_t width, outputs;                        // slots that a query fills, without repetitions; numbers looked up
+    uint32_t ciphertexts;                           // of a query
+    uint32_t products, rotations, relinearisations; // that the server spends
+    double max_error;                               // against the exact sums, over several queries and all slots
+    uint64_t query_bytes;                           // as sent
 } velum_bench_result;
 
 // Calls `each` for every result whose name matches the POSIX extended regular expression (NULL: all) as it becomes

@@ -79,6 +79,10 @@ typedef struct velum_compile_options { // zero-initialise: 0 means default
 VELUM_API velum_status velum_compile(const void *onnx, size_t size, const velum_compile_options *options,
                                      velum_buffer *program, velum_buffer *client);
 
+// The model itself in the clear, in double precision: what encrypted answers are compared with. Columns are matched by
+// name (by position where the table has no names).
+VELUM_API velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);
+
 // ---- the server's half ----
 typedef struct velum_program velum_program;
 VELUM_API velum_status velum_program_open(const void *data, size_t size, velum_program **out);
@@ -95,7 +99,20 @@ typedef struct velum_server velum_server;
 // Loads one client's evaluation keys and prepares the program: encodes its weights. threads 0: all cores.
 VELUM_API velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
                                         velum_server **out);
+// The same, but `eval_keys` must stay readable and unchanged until velum_server_free, and half of the keys is used
+// where it lies instead of being copied: for a file that is mapped at an address that is a multiple of 64. Whoever can
+// change the bytes meanwhile can spoil answers; a mapped file that is cut short ends the process.
+VELUM_API velum_status velum_server_new_borrowing(const velum_program *p, const void *eval_keys, size_t size,
+                                                  unsigned threads, velum_server **out);
 VELUM_API void velum_server_free(velum_server *s);
+// What a server tells while it answers a query: before its first operation and after each, from the thread that called.
+typedef struct velum_progress {
+    const char *stage;    // the operation that comes next; "" after the last
+    uint64_t done, count; // operations, of all groups of requests
+    double seconds, left; // so far, and an estimate of what is left
+} velum_progress;
+typedef void (*velum_progress_fn)(void *arg, const velum_progress *progress);
+VELUM_API void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg); // fn NULL: nobody
 VELUM_API velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                           velum_report *report);
 
@@ -108,6 +125,12 @@ VELUM_API const char *velum_client_input_name(const velum_client *c, uint32_t i)
 VELUM_API const char *velum_client_input_description(const velum_client *c, uint32_t i);
 // `secret` must stay with the client (free it with velum_buffer_free_secret); `eval_keys` goes to the server.
 VELUM_API velum_status velum_client_keygen(const velum_client *c, velum_buffer *secret, velum_buffer *eval_keys);
+// Takes the next bytes; anything but 0 ends the work with VELUM_E_IO.
+typedef int (*velum_write_fn)(void *arg, const void *data, size_t size);
+// The same, the server's keys going to `write` in pieces while they are made, from the calling thread: they may be
+// gigabytes, and are never in memory all at once.
+VELUM_API velum_status velum_client_keygen_to(const velum_client *c, velum_buffer *secret, velum_write_fn write,
+                                              void *arg);
 // Any number of rows; each group of `lanes` of them shares its ciphertexts.
 VELUM_API velum_status velum_client_encrypt(const velum_client *c, const void *secret, size_t secret_size,
                                             const velum_table *in, velum_buffer *query);

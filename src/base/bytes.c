@@ -18,6 +18,12 @@ const uint8_t *vl_read_view(vl_reader *r, size_t n) {
     return p;
 }
 
+void vl_read_align(vl_reader *r, size_t unit) {
+    const uint8_t *p = vl_read_view(r, -(r->origin + r->at) & (unit - 1));
+    for (; p && p < r->data + r->at; p++)
+        if (*p) r->bad = true;
+}
+
 static uint64_t read_word(vl_reader *r, size_t n) {
     const uint8_t *p = vl_read_view(r, n);
     uint64_t v = 0;
@@ -79,6 +85,10 @@ char *vl_read_string(vl_reader *r, size_t limit) {
 
 vl_writer vl_writer_of(size_t limit) { return (vl_writer){.limit = limit}; }
 
+vl_writer vl_writer_to(vl_sink sink, void *arg, size_t limit) {
+    return (vl_writer){.limit = limit, .sink = sink, .sink_arg = arg};
+}
+
 static void drop(uint8_t *data, size_t size) {
     vl_secure_zero(data, size);
     vl_free(data);
@@ -86,7 +96,32 @@ static void drop(uint8_t *data, size_t size) {
 
 void vl_writer_clear(vl_writer *w) {
     drop(w->data, w->size);
-    *w = (vl_writer){.limit = w->limit};
+    *w = (vl_writer){.limit = w->limit, .sink = w->sink, .sink_arg = w->sink_arg};
+}
+
+// Gives the sink the first n bytes; what is left of them moves to the front.
+static void flush(vl_writer *w, size_t n) {
+    if (n == 0) return;
+    w->refusal = w->sink(w->sink_arg, w->data, n);
+    if (w->refusal != VELUM_OK) {
+        w->failed = true;
+        return;
+    }
+    w->size -= n;
+    w->flushed += n;
+    memmove(w->data, w->data + n, w->size);
+}
+
+velum_status vl_writer_status(const vl_writer *w) {
+    if (!w->failed) return VELUM_OK;
+    if (w->refusal != VELUM_OK) return w->refusal; // the sink has said why
+    VL_FAIL_IF(w->over, VELUM_E_LIMIT, "more than %zu bytes to write", w->limit);
+    return VL_FAIL(VELUM_E_NOMEM, "no memory to write a file of more than %zu bytes", vl_writer_total(w));
+}
+
+velum_status vl_writer_finish(vl_writer *w) {
+    if (!w->failed && w->sink) flush(w, w->size);
+    return vl_writer_status(w);
 }
 
 static void grow(vl_writer *w, size_t want) {
@@ -104,17 +139,29 @@ static void grow(vl_writer *w, size_t want) {
     w->capacity = capacity;
 }
 
+void vl_writer_reserve(vl_writer *w, size_t n) {
+    if (!w->failed && !w->sink && n <= w->limit - w->size && n > w->capacity - w->size) grow(w, w->size + n);
+}
+
 uint8_t *vl_write_space(vl_writer *w, size_t n) {
     if (w->failed) return NULL;
-    if (n > w->limit - w->size) {
+    if (n > w->limit - vl_writer_total(w)) {
         w->failed = w->over = true;
         return NULL;
     }
+    if (w->sink && w->size >= VL_WRITER_UNIT && n > w->capacity - w->size) flush(w, w->size & ~(VL_WRITER_UNIT - 1));
+    if (w->failed) return NULL;
     if (!w->data || n > w->capacity - w->size) grow(w, w->size + n);
     if (w->failed) return NULL;
     uint8_t *p = w->data + w->size;
     w->size += n;
     return p;
+}
+
+void vl_write_align(vl_writer *w, size_t unit) {
+    size_t n = -vl_writer_total(w) & (unit - 1);
+    uint8_t *p = vl_write_space(w, n);
+    if (p && n) memset(p, 0, n);
 }
 
 static void write_word(vl_writer *w, uint64_t v, size_t n) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/bootstrap.h"
 
-#include "rlwe/keys.h"
-
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -127,40 +125,6 @@ uint64_t vl_bootstrap_bytes(const vl_bootstrap *b) {
 
 size_t vl_bootstrap_setup_scratch(const vl_params *p) {
     return vl_diagonal_map_encode_scratch(p, (uint16_t)p->ring.q_count);
-}
-
-// ---- keys ----
-
-static velum_status make_low_keys(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
-                                  const vl_secret_key *sk, vl_bootstrap_keys *out) {
-    VL_TRY(vl_params_new(&plan->low, p->ring.kernels, &out->low_params));
-    vl_secret_key low = {.coeffs = sk->coeffs}; // the same secret over fewer primes
-    VL_TRY(vl_keys_expand_secret(out->low_params, &low));
-    velum_status status =
-        vl_eval_keys_generate(x, out->low_params, &low, plan->keys + plan->key_count, plan->low_count, 0, &out->low);
-    vl_secret_free(low.s.x);
-    return status;
-}
-
-velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
-                                   const vl_secret_key *sk, vl_bootstrap_keys *out) {
-    vl_bootstrap_keys made = {0};
-    velum_status status = vl_encapsulation_new(x, p, sk, plan->params.weight, plan->top, &made.raise);
-    if (status == VELUM_OK && plan->low_count) status = make_low_keys(x, plan, p, sk, &made);
-    if (status != VELUM_OK) {
-        vl_bootstrap_keys_free(&made);
-        return status;
-    }
-    *out = made;
-    return VELUM_OK;
-}
-
-void vl_bootstrap_keys_free(vl_bootstrap_keys *keys) {
-    if (!keys) return;
-    vl_encapsulation_free(&keys->raise);
-    vl_eval_keys_free(&keys->low);
-    vl_params_free(keys->low_params);
-    *keys = (vl_bootstrap_keys){0};
 }
 
 // ---- checks ----

@@ -89,6 +89,17 @@ double vl_compare_eval(const vl_compare *f, double x) {
     return has_product(f) ? x * h : h;
 }
 
+double vl_compare_eval_stages(const vl_compare *f, uint32_t first, uint32_t count, double u) {
+    u /= bound_of(f, first);
+    for (uint32_t i = first; i < first + count; i++) {
+        double c[VL_MINIMAX_MAX_DEGREE + 1];
+        vl_polynomial stage;
+        stage_polynomial(f, i, c, &stage);
+        u = vl_polynomial_eval(&stage, u);
+    }
+    return u;
+}
+
 size_t vl_compare_scratch(const vl_params *p, const vl_compare *f, uint16_t level) {
     size_t most = vl_ckks_scratch(p, level);
     for (uint32_t i = 0; i < f->minimax->count; i++) {

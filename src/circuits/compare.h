@@ -45,6 +45,8 @@ double vl_compare_input_scale(const vl_params *p, const vl_compare *f, uint16_t 
 double vl_compare_error(const vl_compare *f);
 double vl_compare_separation(const vl_compare *f);
 double vl_compare_eval(const vl_compare *f, double x); // the approximation in the clear
+// What stages first .. first + count - 1 make of u, in the clear (see vl_compare_stages).
+double vl_compare_eval_stages(const vl_compare *f, uint32_t first, uint32_t count, double u);
 size_t vl_compare_scratch(const vl_params *p, const vl_compare *f, uint16_t level);
 
 // ---- execution ---- d may be an input; its capacity must do for the result. The relinearisation key is used at up to

@@ -16,11 +16,12 @@
 #include "circuits/bsgs.h"
 #include "circuits/lintrans.h"
 
-#define VL_DIAGSET_MAX 512 // diagonals, babies, giants
+#define VL_DIAGSET_MAX 2048 // diagonals, babies, giants
 
-typedef struct vl_diagset_plan {                                // pure data
+typedef struct vl_diagset_plan {                                // pure data, 24 KB
     uint32_t slots, count;                                      // count diagonals
     uint32_t step;                                              // babies' span B
+    int32_t start;                                              // the first baby, in units
     uint32_t babies, giants;                                    // those that some diagonal uses
     int32_t baby[VL_DIAGSET_MAX], giant[VL_DIAGSET_MAX];        // rotations to the left, in [0, slots)
     uint16_t at_baby[VL_DIAGSET_MAX], at_giant[VL_DIAGSET_MAX]; // of diagonal i, in the order given
@@ -30,8 +31,8 @@ typedef struct vl_diagset_plan {                                // pure data
 // sign, distinct modulo slots. VELUM_E_LIMIT beyond VL_DIAGSET_MAX diagonals, VELUM_E_FORMAT for anything else.
 velum_status vl_diagset_plan_split(const int32_t *offset, uint32_t count, uint32_t slots, uint32_t step, int32_t start,
                                    vl_diagset_plan *plan);
-// The cheapest by these prices (vl_lintrans_prices_counted(p, level) where nothing is measured), over all steps and
-// starts.
+// The cheapest by these prices (vl_lintrans_prices_counted(p, level) where nothing is measured), over the steps and
+// starts that make a difference. With 2,048 diagonals it takes some 50 ms.
 velum_status vl_diagset_plan_best(const int32_t *offset, uint32_t count, uint32_t slots,
                                   const vl_lintrans_prices *prices, vl_diagset_plan *plan, vl_lintrans_cost *cost);
 vl_lintrans_cost vl_diagset_price(const vl_diagset_plan *plan, const vl_lintrans_prices *prices);
@@ -53,6 +54,15 @@ typedef struct vl_diagset { // a plan with its encoded diagonals: level and scal
 velum_status vl_diagset_encode(vl_exec *x, const vl_encoder *e, const vl_diagset_plan *plan,
                                const double complex *const *v, uint16_t level, double scale, uint64_t budget,
                                vl_diagset *out);
+// The same from diagonals that are made one at a time: fill(arg, i, v) writes the `period` values with which diagonal i
+// repeats (a power of two, at most slots).
+typedef void (*vl_diagset_fill)(void *arg, uint32_t i, double complex *v);
+velum_status vl_diagset_encode_by(vl_exec *x, const vl_encoder *e, const vl_diagset_plan *plan, vl_diagset_fill fill,
+                                  void *arg, uint32_t period, uint16_t level, double scale, uint64_t budget,
+                                  vl_diagset *out);
+// vl_diagset.bytes for `count` diagonals of that period. *transformed (may be NULL): how many of them fit `budget`.
+uint64_t vl_diagset_bytes(const vl_params *p, const vl_diagset_plan *plan, uint32_t period, uint16_t level,
+                          uint64_t budget, uint32_t *transformed);
 void vl_diagset_free(vl_diagset *set);
 size_t vl_diagset_encode_scratch(const vl_params *p, const vl_diagset_plan *plan, uint16_t level);
 // d = the map of a, at set->level, scale a->scale * set->scale: not rescaled. a at set->level or above, degree 1; d has

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/client.h"
+#include "rlwe/encapsulate.h"
 #include <math.h>
 #include <string.h>
 
@@ -45,7 +46,9 @@ void velum_client_free(velum_client *c) {
 velum_status vl_client_exec(const velum_client *c, vl_exec *x) {
     const vl_params *p = c->params;
     size_t scratch = vl_rlwe_scratch(p, (uint16_t)p->ring.q_count), encode = vl_encoder_scratch(p, p->ring.q_count, 0);
-    scratch = (scratch > encode ? scratch : encode) + 2 * vl_poly_bytes(&p->ring, p->ring.q_count, p->ring.p_count);
+    size_t raise = c->manifest.bootstrapped ? vl_encapsulation_scratch(p) : 0;
+    scratch = scratch > encode ? scratch : encode;
+    scratch = (scratch > raise ? scratch : raise) + 2 * vl_poly_bytes(&p->ring, p->ring.q_count, p->ring.p_count);
     return vl_exec_init(x, c->threads, scratch + (1u << 20));
 }
 

@@ -28,3 +28,8 @@ velum_status velum_compile(const void *onnx, size_t size, const velum_compile_op
     *client = (velum_buffer){half.data, half.size};
     return VELUM_OK;
 }
+
+velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out) {
+    VL_FAIL_IF(!onnx || !in || !out, VELUM_E_USAGE, "velum_evaluate: a NULL argument");
+    return vl_nn_evaluate(onnx, size, in, out);
+}

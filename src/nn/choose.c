@@ -58,8 +58,8 @@ static double score_of(const vl_nn_choice *c, const vl_nn_goal *goal) {
     return ceil((double)goal->batch / lanes) * c->packing.total;
 }
 
-static velum_status offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
-                          vl_nn_choice *second, uint32_t *found) {
+velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
+                         vl_nn_choice *second, uint32_t *found) {
     c->score = score_of(c, goal);
     VL_TRY(vl_nn_error_bound(h, c, &c->error));
     uint64_t groups = goal->batch ? (goal->batch + c->packing.lanes - 1) / c->packing.lanes : 1;
@@ -88,11 +88,12 @@ static velum_status try_ring(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_
     c.scale_bits = (uint32_t)most;
     while (log_qp(p, r, c.scale_bits) > limit) c.scale_bits--;
     if (c.scale_bits < SCALE_LEAST || c.packing.memory > goal->memory) return VELUM_OK;
-    return offer(l->heap, &c, goal, best, second, found);
+    return vl_nn_offer(l->heap, &c, goal, best, second, found);
 }
 
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found) {
+    if (p->depth >= VL_MAX_LIMBS) return VELUM_OK;
     for (uint32_t log_n = LOG_N_LEAST; log_n <= LOG_N_MOST; log_n++)
         for (uint32_t alpha = 1; alpha <= ALPHA_MOST && alpha <= p->depth; alpha++) {
             vl_nn_ring r = {.log_n = log_n, .special = alpha, .alpha = alpha};

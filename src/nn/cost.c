@@ -55,3 +55,26 @@ double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level) { return 2.0 * level 
 double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero) {
     return 2.0 * level * n_of(r) * (MAC + STREAM) * (double)nonzero + rows * vl_nn_cost_rescale(r, level);
 }
+
+// Products are spread over the levels that it uses.
+double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost) {
+    uint16_t middle = (uint16_t)(level > cost->levels / 2 ? level - cost->levels / 2 : 1);
+    double tensor = 4.0 * middle * n_of(r) * MAC, multiply = vl_nn_cost_multiply(r, middle);
+    return cost->relinearisations * (multiply - tensor) + cost->multiplications * tensor +
+           cost->constants * 2.0 * middle * n_of(r) * MAC;
+}
+
+double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op) {
+    const vl_compare *f = op->compare;
+    double sum = 0;
+    for (uint32_t i = op->first; i < op->first + op->count; i++) {
+        double c[VL_MINIMAX_MAX_DEGREE + 1];
+        vl_polynomial p;
+        vl_minimax_polynomial(f->minimax, i, 0.5, 0.5, c, &p);
+        bool times = op->kind == VL_OP_GATE && i + 1 == f->minimax->count;
+        vl_poly_cost cost = times ? vl_poly_plan_times(&p) : vl_poly_plan(&p);
+        sum += vl_nn_cost_poly(r, level, &cost);
+        level = (uint16_t)(level > cost.levels ? level - cost.levels : 1);
+    }
+    return sum;
+}

@@ -7,6 +7,10 @@
 #include <string.h>
 
 static velum_status set_params(const vl_nn_choice *c, uint32_t security, vl_params_literal *lit) {
+    if (c->bootstrap) {
+        *lit = *c->literal;
+        return VELUM_OK;
+    }
     uint8_t q_bits[VL_MAX_LIMBS], p_bits[VL_MAX_LIMBS];
     *lit = (vl_params_literal){.log_n = c->ring.log_n,
                                .q_count = c->plan->depth,
@@ -44,29 +48,65 @@ static velum_status copy_numbers(const double *from, size_t n, double **to) {
     return VELUM_OK;
 }
 
+static velum_status copy_matrix(const vl_nn_sparse *from, vl_matrix *to) {
+    const size_t n = vl_nn_sparse_count(from);
+    to->rows = from->rows;
+    to->cols = from->cols;
+    to->start = vl_alloc_array(from->rows + 1u, sizeof *to->start);
+    to->col = vl_alloc_array(n ? n : 1, sizeof *to->col);
+    to->val = vl_alloc_array(n ? n : 1, sizeof *to->val);
+    VL_FAIL_IF(!to->start || !to->col || !to->val, VELUM_E_NOMEM, "program: %zu numbers", n);
+    for (uint32_t r = 0; r <= from->rows; r++) to->start[r] = from->start[r];
+    memcpy(to->col, from->col, n * sizeof *to->col);
+    memcpy(to->val, from->val, n * sizeof *to->val);
+    return VELUM_OK;
+}
+
+static velum_status emit_map(const vl_nn_op *from, const vl_nn_map *map, vl_op *to) {
+    VL_TRY(copy_numbers(from->bias, from->rows, &to->bias));
+    if (to->kind == VL_OP_DIAGONALS) {
+        to->step = map->step;
+        to->start = map->start;
+        return copy_matrix(from->m, &to->matrix);
+    }
+    to->rows = from->rows;
+    to->cols = from->cols;
+    if (to->kind == VL_OP_LINTRANS) to->plan = map->plan;
+    return copy_numbers(from->weights, (size_t)from->rows * from->cols, &to->weights);
+}
+
 static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
     const vl_nn_op *from = &c->plan->ops[i];
     const vl_params_literal *lit = &p->manifest.params;
     vl_op *to = &p->ops[i];
     vl_value *d = &p->values[from->dst];
     double in_scale = p->values[from->src[0]].scale;
-    to->kind = from->kind == VL_OP_LINTRANS && !c->plan->packed ? VL_OP_MIX : from->kind;
+    const vl_nn_map *map = &c->packing.maps[i];
+    bool linear = from->kind == VL_OP_LINTRANS;
+    to->kind = linear && !c->plan->packed ? VL_OP_MIX : linear && map->sparse ? VL_OP_DIAGONALS : from->kind;
     to->dst = from->dst;
     to->src[0] = from->src[0];
     to->src[1] = from->src[1];
     to->level = from->level;
     to->seconds = c->packing.seconds[i];
     VL_FAIL_IF(!(to->name = vl_strdup(from->label)), VELUM_E_NOMEM, "program: names");
-    bool plain = to->kind == VL_OP_LINTRANS || to->kind == VL_OP_MIX || to->kind == VL_OP_MASK;
-    if (plain) to->plain_scale = lit->scale * (double)lit->q[to->level - 1] / in_scale;
-    if (to->kind == VL_OP_LINTRANS || to->kind == VL_OP_MIX) {
-        to->rows = from->rows;
-        to->cols = from->cols;
-        if (to->kind == VL_OP_LINTRANS) to->plan = c->packing.plans[i];
-        VL_TRY(copy_numbers(from->weights, (size_t)from->rows * from->cols, &to->weights));
-        VL_TRY(copy_numbers(from->bias, from->rows, &to->bias));
+    bool plain = linear || to->kind == VL_OP_MASK;
+    bool chosen = to->kind == VL_OP_POLY || to->kind == VL_OP_SIGN || to->kind == VL_OP_GATE;
+    double target = lit->scale / (from->scale_bound > 0 ? from->scale_bound : 1);
+    if (plain) to->plain_scale = target * (double)lit->q[to->level - 1] / in_scale;
+    if (chosen) to->plain_scale = target;
+    if (from->compare) {
+        to->compare = *from->compare;
+        to->first = from->first;
+        to->count = from->count;
     }
-    d->scale = plain ? lit->scale : vl_program_result_scale(lit, p, to);
+    if (from->poly) {
+        VL_TRY(copy_numbers(from->poly->c, from->poly->degree + 1u, &to->coeffs));
+        to->poly = *from->poly;
+        to->poly.c = to->coeffs;
+    }
+    if (linear) VL_TRY(emit_map(from, map, to));
+    d->scale = plain || chosen ? target : vl_program_result_scale(lit, p, to);
     return VELUM_OK;
 }
 
@@ -81,7 +121,7 @@ static velum_status set_keys(vl_program *p) {
     vl_key_request *all = NULL, *one = vl_alloc_array(VL_MAX_KEYS, sizeof *one);
     velum_status status = one ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "program: keys");
     for (uint32_t i = 0; i < p->op_count && status == VELUM_OK; i++) {
-        uint32_t n = vl_program_op_keys(&m->params, &p->ops[i], one, VL_MAX_KEYS);
+        uint32_t n = vl_program_op_keys(p, &p->ops[i], one, VL_MAX_KEYS);
         if (count + n > room) {
             room = 2 * (count + n) + 64;
             vl_key_request *more = vl_alloc_array(room, sizeof *more);
@@ -149,7 +189,7 @@ static velum_status set_manifest(vl_nn_lowered *l, const vl_nn_graph *g, const v
     m->in_level = c->plan->depth;
     m->in_scale = m->params.scale;
     m->out = layout_of(c, c->plan->output);
-    m->out_level = m->zero_nq = 1;
+    m->out_level = m->zero_nq = c->plan->values[c->plan->output].level;
     return VELUM_OK;
 }
 
@@ -178,6 +218,7 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     p->values[0].scale = p->manifest.in_scale;
     for (uint32_t i = 0; i < plan->op_count; i++) VL_TRY(emit_op(c, i, p));
     p->manifest.out_scale = p->values[p->output].scale;
+    if (c->bootstrap) VL_TRY(vl_program_set_bootstrap(&p->manifest, &c->bootstrap->params));
     VL_TRY(set_keys(p));
     p->manifest.error_bound = c->error;
     uint64_t need = key_bytes(&p->manifest) + c->packing.memory,

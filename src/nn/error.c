@@ -46,35 +46,56 @@ static double key_switch(const noise *e, uint16_t level) {
 }
 
 // The noise that a linear map adds to element i of its result.
-static double linear(const noise *e, const vl_nn_op *op, const vl_lintrans_plan *plan, uint32_t i, double in_bound) {
+static double linear(const noise *e, const vl_nn_op *op, const vl_nn_map *map, uint32_t i, double in_bound) {
     double v_row = 0, v_bias = op->bias ? e->v_encode : 0;
-    const double *w = op->weights + (size_t)i * op->cols;
-    for (uint32_t k = 0; k < op->cols; k++) v_row += w[k] * w[k];
+    const vl_nn_sparse *m = op->m;
+    for (size_t k = m->start[i]; k < m->start[i + 1]; k++) v_row += m->val[k] * m->val[k];
     if (!e->c->plan->packed) // weights rounded to integers
         return e->v_round + v_bias + op->cols / 12.0 / e->v_scale * in_bound * in_bound;
     // Rotations before the rescale meet the weights; the encoded diagonals carry a rounding error each; giant steps
     // come at a squared scale. Folds come after the rescale.
-    double folds = (double)plan->copies * plan->folds, diagonals = (double)plan->babies * plan->giants * folds;
+    const vl_lintrans_plan *plan = &map->plan;
+    double folds = map->sparse ? 1 : (double)plan->copies * plan->folds;
+    double giants = map->sparse ? map->cost.decompositions : plan->giants;
+    double diagonals = map->sparse ? map->cost.diagonals : plan->babies * giants * folds;
     double v = v_row * key_switch(e, op->level) + diagonals * e->v_encode * in_bound * in_bound + v_bias;
-    v += folds * (e->v_round + plan->giants * key_switch(e, op->level) / e->v_scale);
+    v += folds * (e->v_round + giants * key_switch(e, op->level) / e->v_scale);
     return v + (folds - 1) * key_switch(e, op->level);
 }
 
+// The largest slope of a polynomial on its range, by differences.
+static double slope(const vl_polynomial *f) {
+    const double lo = f->basis == VL_CHEBYSHEV ? f->lo : -1, hi = f->basis == VL_CHEBYSHEV ? f->hi : 1;
+    const uint32_t steps = 16 * (f->degree + 1);
+    double most = 0, last = vl_polynomial_eval(f, lo);
+    for (uint32_t i = 1; i <= steps; i++) {
+        double next = vl_polynomial_eval(f, lo + (hi - lo) * i / steps);
+        most = fmax(most, fabs(next - last) * steps / (hi - lo));
+        last = next;
+    }
+    return most;
+}
+
 // One walk from the output: adds up (derivative)^2 x (variance) over all noises. gain[value][element].
-static double walk(const noise *e, double **gain) {
+// *bias: what approximations are off by, added up likewise.
+static double walk(const noise *e, double **gain, double *bias) {
     const vl_nn_plan *p = e->c->plan;
-    double total = 0;
+    double total = 0, off = 0;
     for (uint32_t i = p->op_count; i-- > 0;) {
         const vl_nn_op *op = &p->ops[i];
         const double *g = gain[op->dst];
         const vl_nn_value *x = &p->values[op->src[0]], *y = &p->values[op->src[1]];
+        const double coarse = op->scale_bound > 1 ? op->scale_bound : 1; // its scale is smaller by that
+        const double rounds = e->v_round + key_switch(e, op->level) / e->v_scale;
+        const double steep = op->kind == VL_OP_POLY ? slope(op->poly) : 1;
         for (uint32_t k = 0; k < p->values[op->dst].dim; k++) {
             if (g[k] == 0) continue;
             double v = 0, *gx = gain[op->src[0]], *gy = gain[op->src[1]];
             switch (op->kind) {
             case VL_OP_LINTRANS:
-                v = linear(e, op, &e->c->packing.plans[i], k, x->bound);
-                for (uint32_t j = 0; j < op->cols; j++) gx[j] += g[k] * fabs(op->weights[(size_t)k * op->cols + j]);
+                v = linear(e, op, &e->c->packing.maps[i], k, x->bound);
+                for (size_t j = op->m->start[k]; j < op->m->start[k + 1]; j++)
+                    gx[op->m->col[j]] += g[k] * fabs(op->m->val[j]);
                 break;
             case VL_OP_SQUARE:
                 v = e->v_round + key_switch(e, op->level) / e->v_scale;
@@ -89,34 +110,52 @@ static double walk(const noise *e, double **gain) {
                 gx[k] += g[k];
                 gy[k] += g[k];
                 break;
+            case VL_OP_POLY:
+                v = 4 * rounds;
+                off += g[k] * op->fit_error;
+                gx[k] += steep * g[k];
+                break;
+            case VL_OP_SIGN: break; // noise in a later stage's input is within what the composite bears
+            case VL_OP_GATE:        // an error in x acts as x with that error
+                v = 4 * rounds;
+                off += g[k] * op->compare->minimax->relu_error * op->compare->bound;
+                gx[k] += g[k];
+                break;
+            case VL_OP_BOOTSTRAP: // its precision is of the mean; 1.25 times that is the deviation
+                v = 1.57 * exp2(-2 * e->c->bootstrap->precision_bits);
+                gx[k] += g[k];
+                break;
             default: // MASK
                 v = e->v_round + e->v_encode * x->bound * x->bound;
                 gx[k] += g[k];
             }
-            total += g[k] * g[k] * v;
+            total += g[k] * g[k] * v * coarse * coarse;
         }
     }
     double v_fresh = e->n * (VL_SIGMA * VL_SIGMA + 1.0 / 12) / e->v_scale;
     for (uint32_t k = 0; k < p->values[0].dim; k++) total += gain[0][k] * gain[0][k] * v_fresh;
+    *bias = off;
     return total;
 }
 
 velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out) {
     const vl_nn_plan *p = c->plan;
     noise e = noise_of(c);
-    double **gain, worst = 0, work = 0;
+    double **gain, worst = 0, off = 0, work = 0;
     uint32_t outputs = p->values[p->output].dim;
     VL_NN_TAKE(h, gain, p->value_count);
     for (uint32_t v = 0; v < p->value_count; v++) VL_NN_TAKE(h, gain[v], p->values[v].dim);
-    for (uint32_t i = 0; i < p->op_count; i++) work += (double)p->ops[i].rows * p->ops[i].cols;
+    for (uint32_t i = 0; i < p->op_count; i++) work += (double)p->ops[i].nonzero;
     bool together = work * outputs > EXACT_WORK;
     for (uint32_t k = 0; k < (together ? 1 : outputs); k++) {
         for (uint32_t v = 0; v < p->value_count; v++) memset(gain[v], 0, p->values[v].dim * sizeof **gain);
         for (uint32_t j = 0; j < outputs; j++) gain[p->output][j] = together || j == k;
-        worst = fmax(worst, walk(&e, gain));
+        double bias;
+        worst = fmax(worst, walk(&e, gain, &bias));
+        off = fmax(off, bias);
     }
     // The answer is made fresh by an encryption of zero under the public key: e_0 + e_1 s + v e.
     worst += e.n * VL_SIGMA * VL_SIGMA * (1 + 4 * e.n / 3) / e.v_scale;
-    *out = SECOND_ORDER * SIGMAS * sqrt(worst);
+    *out = SECOND_ORDER * (SIGMAS * sqrt(worst) + off);
     return VELUM_OK;
 }

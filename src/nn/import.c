@@ -170,9 +170,9 @@ static velum_status open_node(vl_nn_importer *im, const Onnx__NodeProto *p, uint
     bool standard = !p->domain || !p->domain[0] || strcmp(p->domain, "ai.onnx") == 0;
     VL_NN_FAIL_IF(!standard && !learning, n, VELUM_E_UNSUPPORTED,
                   "operator set '%.60s' is not supported; export with the standard operators", p->domain);
-    VL_NN_FAIL_IF(learning != encoder || !find_opcode(type, &n->op), n, VELUM_E_UNSUPPORTED, "not supported: %s",
-                  vl_nn_hint(type));
-    return VELUM_OK;
+    if (learning == encoder && find_opcode(type, &n->op)) return VELUM_OK;
+    const char *hint = vl_nn_hint(type);
+    return VL_NN_FAIL(n, VELUM_E_UNSUPPORTED, "%s%s", strstr(hint, "not supported") ? "" : "not supported; ", hint);
 }
 
 static velum_status load_inputs_of(vl_nn_importer *im, const Onnx__NodeProto *p, vl_nn_node *n) {

@@ -61,7 +61,13 @@ static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
     for (uint32_t i = 0; i < c->plan->op_count && c->plan->packed; i++) {
         const vl_nn_op *op = &c->plan->ops[i];
         if (op->kind != VL_OP_LINTRANS) continue;
-        const vl_lintrans_plan *p = &c->packing.plans[i];
+        const vl_nn_map *map = &c->packing.maps[i];
+        const vl_lintrans_plan *p = &map->plan;
+        if (map->sparse) {
+            VL_TRY(vl_nn_note(l, "%s: %u x %u at level %u: %u diagonals that are not zero, %d baby steps", op->label,
+                              op->rows, op->cols, op->level, map->cost.diagonals, map->step));
+            continue;
+        }
         VL_TRY(vl_nn_note(l, "%s: %u x %u at level %u: %u baby steps, %u giant steps, %u copies, %u folds", op->label,
                           op->rows, op->cols, op->level, p->babies, p->giants, p->copies, p->folds));
     }
@@ -80,6 +86,13 @@ static velum_status attempt_of(vl_nn_graph *g, bool packed, const velum_table *c
     return vl_nn_plan_of(&a->lowered, packed, features, calibration ? calibration->rows : 0, &a->plan);
 }
 
+// Polynomials and comparisons must not meet a slot beyond their range.
+static bool needs_range(const vl_nn_plan *p) {
+    for (uint32_t i = 0; i < p->op_count; i++)
+        if (p->ops[i].kind == VL_OP_POLY || p->ops[i].kind == VL_OP_GATE) return true;
+    return false;
+}
+
 static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl_program *p) {
     vl_nn_goal goal = {.target = opt->target,
                        .batch = opt->batch,
@@ -89,13 +102,15 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl
     vl_nn_choice best, second;
     uint32_t found = 0;
     VL_TRY(attempt_of(g, true, opt->calibration, &packed));
-    VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
-    if (opt->target == VELUM_THROUGHPUT) {
+    bool shallow = !needs_range(&packed.plan);
+    if (shallow) VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
+    if (opt->target == VELUM_THROUGHPUT && shallow) {
         VL_TRY(attempt_of(g, false, opt->calibration, &spread));
         VL_TRY(vl_nn_choose(&spread.lowered, &spread.plan, &goal, &best, &second, &found));
     }
+    if (found == 0) VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
-    vl_nn_lowered *l = best.plan == &packed.plan ? &packed.lowered : &spread.lowered;
+    vl_nn_lowered *l = best.plan == &spread.plan ? &spread.lowered : &packed.lowered;
     VL_TRY(vl_nn_note(l, "%u nodes became %u operations on %u features", g->imported, best.plan->op_count,
                       best.plan->values[0].dim));
     VL_TRY(note_choice(l, &best, "chosen"));

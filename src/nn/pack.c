@@ -63,14 +63,14 @@ static velum_status pack_op(search *s, uint32_t i) {
                                    .period_in = vl_nn_period(op->cols),
                                    .period_out = vl_nn_period(op->rows)};
         vl_lintrans_prices prices = vl_nn_prices(s->r, op->level);
-        vl_lintrans_cost cost;
-        VL_TRY(vl_lintrans_plan_best(&shape, &prices, &now->plans[i], &cost));
-        *valid = now->plans[i].valid_out;
-        now->seconds[i] = cost.seconds + vl_nn_cost_rescale(s->r, op->level);
-        now->memory += cost.diagonals * (op->level + s->r->special) * limb;
+        vl_nn_map *map = &now->maps[i];
+        VL_TRY(vl_lintrans_plan_best(&shape, &prices, &map->plan, &map->cost));
+        *valid = map->plan.valid_out;
+        now->seconds[i] = map->cost.seconds + vl_nn_cost_rescale(s->r, op->level);
+        now->memory += map->cost.diagonals * (op->level + s->r->special) * limb;
         double most = 0;
         for (uint32_t k = 0; op->bias && k < op->rows; k++) most = fmax(most, fabs(op->bias[k]));
-        now->reach[op->dst] = now->plans[i].copies * op->row_sum * now->reach[op->src[0]] + most;
+        now->reach[op->dst] = map->plan.copies * op->row_sum * now->reach[op->src[0]] + most;
         return VELUM_OK;
     }
     *valid = now->valid[op->src[0]];
@@ -142,7 +142,7 @@ static velum_status take_packing(vl_nn_heap *h, const vl_nn_plan *p, uint32_t la
     out->lanes = lanes;
     VL_NN_TAKE(h, out->valid, p->value_count);
     VL_NN_TAKE(h, out->reach, p->value_count);
-    VL_NN_TAKE(h, out->plans, p->op_count);
+    VL_NN_TAKE(h, out->maps, p->op_count);
     VL_NN_TAKE(h, out->seconds, p->op_count);
     return VELUM_OK;
 }

@@ -33,6 +33,7 @@ typedef struct vl_nn_op {
     const vl_polynomial *poly;    // POLY: of the value itself
     const vl_compare *compare;    // GATE: a whole relu or abs of src[0], until levels are set
     uint32_t first, count;        // SIGN, GATE, once levels are set
+    double fit_error;             // POLY: off by at most this from the function that it stands for
     double scale_bound;           // POLY, SIGN, GATE, LINTRANS: the result comes at scale Delta / this
     double row_sum;               // largest sum of |weights| in a row
     size_t nonzero;
@@ -67,13 +68,22 @@ double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, size_t nonzero);
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
+// A polynomial, or stages of a comparison, from this level down.
+double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost);
+double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op);
 
 // ---- packing (pack.c) ----
+typedef struct vl_nn_map { // how a linear map is done
+    bool sparse;           // by its nonzero diagonals (DIAGONALS), split as step and start say; else by `plan`
+    int32_t step, start;
+    vl_lintrans_plan plan;
+    vl_lintrans_cost cost;
+} vl_nn_map;
 typedef struct vl_nn_packing {
     uint32_t lanes;
-    uint32_t *valid;         // by value
-    double *reach;           // by value: |any slot| stays below it, valid or not
-    vl_lintrans_plan *plans; // by operation
+    uint32_t *valid;  // by value
+    double *reach;    // by value: |any slot| stays below it, valid or not
+    vl_nn_map *maps;  // by operation
     double *seconds;         // by operation
     double total;
     uint64_t memory; // ciphertexts and weights, roughly
@@ -88,8 +98,10 @@ typedef struct vl_nn_choice {
     vl_nn_ring ring;
     uint32_t scale_bits, base_bits, special_bits;
     vl_nn_packing packing;
-    double error; // declared bound
-    double score; // seconds for the batch, or for a request if no batch is given
+    const vl_bootstrap_plan *bootstrap; // NULL: none; else its primes are those of the set
+    const vl_params_literal *literal;   // with a bootstrap: the parameters
+    double error;                       // declared bound
+    double score;                       // seconds for the batch, or for a request if no batch is given
     uint64_t query_bytes;
 } vl_nn_choice;
 typedef struct vl_nn_goal {
@@ -102,6 +114,13 @@ typedef struct vl_nn_goal {
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
+// The same for plans with polynomials or comparisons, leveled or with bootstraps by the named sets (deep.c): every value
+// lies over all slots.
+velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
+                               vl_nn_choice *second, uint32_t *found);
+// Adds a choice to those found (choose.c).
+velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal, vl_nn_choice *best,
+                         vl_nn_choice *second, uint32_t *found);
 velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal);
 
 // ---- emission (emit.c), error bound (error.c) ----

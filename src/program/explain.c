@@ -56,49 +56,123 @@ static void explain_prologue(const vl_manifest *m, vl_writer *w) {
     say(w, "; %u features\n", vl_manifest_dim(m));
 }
 
-static const char *packing(const vl_op *op, char *buf, size_t size) {
-    const vl_lintrans_plan *p = &op->plan;
-    if (op->kind == VL_OP_LINTRANS)
-        snprintf(buf, size, "%ux%u: %u copies, %u giant, %u baby, %u folds", op->rows, op->cols, p->copies, p->giants,
-                 p->babies, p->folds);
-    else if (op->kind == VL_OP_MIX)
-        snprintf(buf, size, "%ux%u: one ciphertext a feature", op->rows, op->cols);
-    else if (op->kind == VL_OP_POLY)
-        snprintf(buf, size, "degree %u", op->poly.degree);
-    else
-        buf[0] = 0;
-    return buf;
+// What one operation takes, for its line.
+typedef struct op_line {
+    char packing[96];
+    uint32_t rotations, bootstraps, keys;
+    uint64_t bytes; // of its encoded constants
+} op_line;
+
+static void describe_diagonals(const vl_program *p, const vl_params *outline, const vl_op *op, op_line *out) {
+    vl_diagset_plan *plan = vl_alloc(sizeof *plan);
+    if (plan && vl_program_diagonals(p, op, plan) == VELUM_OK) {
+        const vl_sparsemap_shape shape = vl_program_shape(p, op);
+        snprintf(out->packing, sizeof out->packing, "%ux%u: %u diagonals, %u giant, %u baby", op->matrix.rows,
+                 op->matrix.cols, plan->count, plan->giants, plan->babies);
+        for (uint32_t i = 0; i < plan->babies; i++) out->rotations += plan->baby[i] != 0;
+        for (uint32_t i = 0; i < plan->giants; i++) out->rotations += plan->giant[i] != 0;
+        out->bytes = vl_sparsemap_bytes(outline, &shape, plan, op->level, op->bias != NULL, UINT64_MAX);
+    }
+    vl_free(plan);
 }
 
-static void explain_ops(const vl_program *p, vl_key_request *keys, vl_writer *w) {
-    say(w, "\n%3s %-28s %-16s %6s %9s %10s  %s\n", "#", "layer", "operation", "level", "key uses", "time", "packing");
-    double total = 0;
+static void describe(const vl_program *p, const vl_params *outline, const vl_op *op, op_line *out) {
+    const vl_lintrans_plan *t = &op->plan;
+    char *text = out->packing;
+    const size_t size = sizeof out->packing;
+    const vl_layout *l = &p->values[op->dst].layout;
+    switch (op->kind) {
+    case VL_OP_LINTRANS:
+        snprintf(text, size, "%ux%u: %u copies, %u giant, %u baby, %u folds", op->rows, op->cols, t->copies, t->giants,
+                 t->babies, t->folds);
+        out->rotations = out->keys;
+        out->bytes = vl_lintrans_bytes(outline, t, op->level, op->bias != NULL);
+        break;
+    case VL_OP_MIX:
+        snprintf(text, size, "%ux%u: one ciphertext a feature", op->rows, op->cols);
+        out->bytes = (uint64_t)op->rows * op->cols * sizeof(int64_t);
+        break;
+    case VL_OP_DIAGONALS: describe_diagonals(p, outline, op, out); break;
+    case VL_OP_POLY: snprintf(text, size, "degree %u", op->poly.degree); break;
+    case VL_OP_SIGN:
+        snprintf(text, size, "[%s] stage %u to %u, range %.4g", op->compare.minimax->name, op->first + 1,
+                 op->first + op->count, op->compare.bound);
+        break;
+    case VL_OP_GATE:
+        snprintf(text, size, "[%s] stage %u to %u, %s of range %.4g", op->compare.minimax->name, op->first + 1,
+                 op->compare.minimax->count, op->compare.kind == VL_ABS ? "abs" : "ReLU", op->compare.bound);
+        break;
+    case VL_OP_BOOTSTRAP:
+        out->bootstraps = l->cts;
+        snprintf(text, size, "%s", p->manifest.bootstrap.name);
+        break;
+    case VL_OP_MASK: out->bytes = vl_poly_bytes(&outline->ring, op->level, 0); break;
+    default: break;
+    }
+}
+
+static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_request *keys, vl_writer *w) {
+    say(w, "\n%4s %-28s %-18s %6s %9s %10s %6s %11s %9s  %s\n", "#", "layer", "operation", "level", "rotations",
+        "bootstraps", "keys", "time", "memory", "packing");
+    double seconds = 0;
+    uint32_t rotations = 0, bootstraps = 0;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < p->op_count; i++) {
         const vl_op *op = &p->ops[i];
-        char buf[96];
-        uint32_t n = vl_program_op_keys(&p->manifest.params, op, keys, VL_MAX_KEYS);
-        n *= op->kind == VL_OP_LINTRANS ? 1 : p->values[op->dst].layout.cts;
-        say(w, "%3u %-28.28s %-16s %3u>%-2u %9u %7.2f ms  %s\n", i, op->name ? op->name : "", vl_op_text(op->kind),
-            op->level, p->values[op->dst].level, n, op->seconds * 1e3, packing(op, buf, sizeof buf));
-        total += op->seconds;
+        op_line line = {.keys = vl_program_op_keys(p, op, keys, VL_MAX_KEYS)};
+        describe(p, outline, op, &line);
+        say(w, "%4u %-28.28s %-18s %3u>%-2u %9u %10u %6u %8.2f ms %6.1f MB  %s\n", i, op->name ? op->name : "",
+            vl_op_text(op->kind), op->level, p->values[op->dst].level, line.rotations, line.bootstraps, line.keys,
+            op->seconds * 1e3, (double)line.bytes / 1e6, line.packing);
+        seconds += op->seconds;
+        rotations += line.rotations;
+        bootstraps += line.bootstraps;
+        bytes += line.bytes;
     }
-    say(w, "    %-28s %-16s %6s %9s %7.2f ms  one thread, one group of %u requests\n", "total", "", "", "", total * 1e3,
-        p->manifest.in.lanes);
+    say(w, "     %-28s %-18s %6s %9u %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u requests\n", "total", "",
+        "", rotations, bootstraps, p->manifest.key_count, seconds * 1e3, (double)bytes / 1e6, p->manifest.in.lanes);
+}
+
+static void explain_bootstrap(const vl_program *p, vl_writer *w) {
+    const vl_manifest *m = &p->manifest;
+    vl_bootstrap_plan *plan = m->bootstrapped ? vl_alloc(sizeof *plan) : NULL;
+    if (plan && vl_program_bootstrap_plan(m, plan) == VELUM_OK)
+        say(w,
+            "bootstrap  %s: %u slots, level %u>%u, %u keys at its lowest levels, failure 2^%.1f each, "
+            "about %.1f bits, %.2f s on one thread\n",
+            m->bootstrap.name, 1u << m->bootstrap.log_slots, plan->in_level, plan->out_level, m->low_key_count,
+            plan->log2_failure, plan->precision_bits, plan->seconds);
+    vl_free(plan);
+}
+
+static uint32_t count_bootstraps(const vl_program *p) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->op_count; i++)
+        if (p->ops[i].kind == VL_OP_BOOTSTRAP) count += p->values[p->ops[i].dst].layout.cts;
+    return count;
 }
 
 velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     const vl_manifest *m = &p->manifest;
     vl_key_request *keys = vl_alloc_array(VL_MAX_KEYS, sizeof *keys);
-    VL_FAIL_IF(!keys, VELUM_E_NOMEM, "explain");
+    vl_params *outline = vl_alloc(sizeof *outline);
+    if (!keys || !outline) {
+        vl_free(keys);
+        vl_free(outline);
+        return VL_FAIL(VELUM_E_NOMEM, "explain");
+    }
+    vl_program_outline(&m->params, outline);
     say(w, "model      %s\n", m->model);
     explain_parameters(&m->params, w);
     say(w, "packing    %u requests a group, %u ciphertext%s in, %u out, %u slots each\n", m->in.lanes, m->in.cts,
         m->in.cts == 1 ? "" : "s", m->out.cts, m->in.slots);
     say(w, "keys       %u for the server (rotations and relinearisation)\n", m->key_count);
-    say(w, "error      declared bound 2^%.1f before the epilogue; bootstraps: 0\n", log2(m->error_bound + 1e-300));
+    explain_bootstrap(p, w);
+    say(w, "error      declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
+        count_bootstraps(p));
     explain_inputs(m, w);
     explain_prologue(m, w);
-    explain_ops(p, keys, w);
+    explain_ops(p, outline, keys, w);
     if (p->notes && p->notes[0]) say(w, "\n");
     for (const char *at = p->notes ? p->notes : ""; *at;) {
         size_t n = strcspn(at, "\n");
@@ -106,5 +180,6 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
         at += n + (at[n] == '\n');
     }
     vl_free(keys);
+    vl_free(outline);
     return w->failed ? VL_FAIL(VELUM_E_NOMEM, "explain") : VELUM_OK;
 }

@@ -22,6 +22,8 @@ void vl_manifest_clear(vl_manifest *m) {
     vl_free(m->features);
     vl_free(m->outputs);
     vl_free(m->keys);
+    vl_free(m->bootstrap_name);
+    vl_free(m->low_keys);
     *m = (vl_manifest){0};
 }
 
@@ -127,6 +129,41 @@ static void save_doubles(vl_writer *w, const double *v, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) vl_write_f64(w, v[i]);
 }
 
+static void save_keys(vl_writer *w, const vl_key_request *keys, uint32_t count) {
+    vl_write_u32(w, count);
+    for (uint32_t i = 0; i < count; i++) {
+        vl_write_u64(w, keys[i].galois);
+        vl_write_u16(w, keys[i].level);
+    }
+}
+
+// A set's small numbers, in the order in which they are saved.
+#define SET_FIELDS 16
+static void set_fields(vl_bootstrap_params *b, uint8_t *field[SET_FIELDS]) {
+    uint8_t *const all[SET_FIELDS] = {&b->log_n,       &b->log_slots, &b->cts_factors, &b->cts_bits,
+                                      &b->stc_factors, &b->stc_bits,  &b->mod_bits,    &b->left,
+                                      &b->left_bits,   &b->special,   &b->digit_limbs, &b->range,
+                                      &b->degree,      &b->doublings, &b->arcsine,     NULL};
+    memcpy(field, all, sizeof all);
+}
+
+static void save_bootstrap(const vl_manifest *m, vl_writer *w) {
+    vl_bootstrap_params b = m->bootstrap;
+    uint8_t *field[SET_FIELDS];
+    set_fields(&b, field);
+    vl_write_string(w, b.name ? b.name : "");
+    vl_write_u8(w, (uint8_t)b.order);
+    for (uint32_t i = 0; field[i]; i++) vl_write_u8(w, *field[i]);
+    vl_write_f64(w, b.log_ratio);
+    vl_write_u16(w, b.weight);
+    vl_write_u16(w, b.security_bits);
+    vl_write_u8(w, m->low.q_count != 0);
+    if (m->low.q_count) vl_params_save(&m->low, w);
+    save_keys(w, m->low_keys, m->low_key_count);
+    vl_write_u16(w, m->raise_weight);
+    vl_write_u16(w, m->raise_level);
+}
+
 void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
     vl_write_string(w, m->model ? m->model : "");
     vl_write_string(w, m->metric ? m->metric : "");
@@ -165,12 +202,10 @@ void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
     for (uint32_t i = 0; i < m->output_count; i++) vl_write_string(w, m->outputs[i]);
     vl_write_u8(w, (uint8_t)m->epilogue);
     vl_write_f64(w, m->error_bound);
-    vl_write_u32(w, m->key_count);
-    for (uint32_t i = 0; i < m->key_count; i++) {
-        vl_write_u64(w, m->keys[i].galois);
-        vl_write_u16(w, m->keys[i].level);
-    }
+    save_keys(w, m->keys, m->key_count);
     vl_write_u16(w, m->zero_nq);
+    vl_write_u8(w, m->bootstrapped);
+    if (m->bootstrapped) save_bootstrap(m, w);
 }
 
 // Allocates an array for a count that was just read; a count of 0 gives NULL.
@@ -264,20 +299,49 @@ static velum_status check_port(const char *what, const vl_params_literal *p, con
     return VELUM_OK;
 }
 
-static velum_status load_keys(vl_reader *r, vl_manifest *m) {
-    m->key_count = vl_read_count(r, VL_MAX_KEYS, 10);
-    LOAD_ARRAY(m->keys, m->key_count, "key list");
-    for (uint32_t i = 0; i < m->key_count; i++) {
-        vl_key_request *k = &m->keys[i];
+static velum_status load_keys(vl_reader *r, const vl_params_literal *p, uint32_t *count, vl_key_request **keys) {
+    *count = vl_read_count(r, VL_MAX_KEYS, 10);
+    LOAD_ARRAY(*keys, *count, "key list");
+    for (uint32_t i = 0; i < *count; i++) {
+        vl_key_request *k = &(*keys)[i];
         k->galois = vl_read_u64(r);
         k->level = vl_read_u16(r);
-        bool bad = k->level == 0 || k->level > m->params.q_count || k->galois >= (2ull << m->params.log_n) ||
-                   (k->galois != 0 && k->galois % 2 == 0) || (i && k->galois <= m->keys[i - 1].galois);
+        bool bad = k->level == 0 || k->level > p->q_count || k->galois >= (2ull << p->log_n) ||
+                   (k->galois != 0 && k->galois % 2 == 0) || (i && k->galois <= (*keys)[i - 1].galois);
         VL_FAIL_IF(bad, VELUM_E_FORMAT, "key list: entry %u (element %llu, level %u)", i, (unsigned long long)k->galois,
                    k->level);
     }
-    m->zero_nq = vl_read_u16(r);
-    VL_FAIL_IF(r->bad || m->zero_nq > m->params.q_count, VELUM_E_FORMAT, "key list: cut short");
+    return VELUM_OK;
+}
+
+// The client makes keys from these numbers: they must be of the program's own ring, secret and security.
+static velum_status load_bootstrap(vl_reader *r, vl_manifest *m) {
+    vl_bootstrap_params *b = &m->bootstrap;
+    const vl_params_literal *p = &m->params;
+    uint8_t *field[SET_FIELDS];
+    set_fields(b, field);
+    VL_FAIL_IF(!(b->name = m->bootstrap_name = vl_read_string(r, VL_MAX_NAME)), VELUM_E_FORMAT, "bootstrap: bad name");
+    uint8_t order = vl_read_u8(r);
+    b->order = (vl_bootstrap_order)order;
+    for (uint32_t i = 0; field[i]; i++) *field[i] = vl_read_u8(r);
+    b->log_ratio = vl_read_f64(r);
+    b->weight = vl_read_u16(r);
+    b->security_bits = vl_read_u16(r);
+    VL_FAIL_IF(r->bad || order > VL_COEFFS_FIRST, VELUM_E_FORMAT, "bootstrap: order %u", order);
+    uint8_t low = vl_read_u8(r);
+    VL_FAIL_IF(r->bad || low > 1, VELUM_E_FORMAT, "bootstrap: cut short");
+    if (low) {
+        VL_TRY(vl_params_load(r, &m->low));
+        VL_FAIL_IF(m->low.log_n != p->log_n || m->low.secret_weight != p->secret_weight ||
+                       m->low.security_bits != p->security_bits,
+                   VELUM_E_FORMAT, "bootstrap: the parameters of its lowest levels are another ring's or secret's");
+    }
+    VL_TRY(load_keys(r, &m->low, &m->low_key_count, &m->low_keys));
+    m->raise_weight = vl_read_u16(r);
+    m->raise_level = vl_read_u16(r);
+    VL_FAIL_IF(r->bad || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n || m->raise_level < 2 ||
+                   m->raise_level > p->q_count,
+               VELUM_E_FORMAT, "bootstrap: a raise by weight %u to level %u", m->raise_weight, m->raise_level);
     return VELUM_OK;
 }
 
@@ -310,7 +374,12 @@ static velum_status load_manifest(vl_reader *r, vl_manifest *m) {
     VL_FAIL_IF(epilogue >= VL_EPILOGUES || !(m->error_bound >= 0) || !isfinite(m->error_bound), VELUM_E_FORMAT,
                "manifest: epilogue %u, error bound %g", epilogue, m->error_bound);
     m->epilogue = (vl_epilogue)epilogue;
-    return load_keys(r, m);
+    VL_TRY(load_keys(r, &m->params, &m->key_count, &m->keys));
+    m->zero_nq = vl_read_u16(r);
+    uint8_t bootstrapped = vl_read_u8(r);
+    VL_FAIL_IF(r->bad || m->zero_nq > m->params.q_count || bootstrapped > 1, VELUM_E_FORMAT, "key list: cut short");
+    m->bootstrapped = bootstrapped;
+    return bootstrapped ? load_bootstrap(r, m) : VELUM_OK;
 }
 
 velum_status vl_manifest_load(vl_reader *r, vl_manifest *out) {

@@ -97,6 +97,7 @@ typedef struct vl_manifest {
     // Where the program bootstraps: its set, and what else the client generates for it, in terms of rlwe alone.
     bool bootstrapped;
     vl_bootstrap_params bootstrap;
+    char *bootstrap_name;  // owns bootstrap.name where it is not a constant
     vl_params_literal low; // parameters of SlotsToCoeffs; q_count 0: none
     uint32_t low_key_count;
     vl_key_request *low_keys; // for `low`, sorted

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Saved form of programs and client halves.
-#include "program/program.h"
+#include "program/internal.h"
+#include "program/matrix.h"
 #include <math.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ void vl_program_clear(vl_program *p) {
         vl_free(p->ops[i].weights);
         vl_free(p->ops[i].bias);
         vl_free(p->ops[i].coeffs);
+        vl_matrix_clear(&p->ops[i].matrix);
     }
     vl_free(p->ops);
     vl_free(p->values);
@@ -56,7 +58,17 @@ static void plan_fields(vl_lintrans_plan *plan, uint32_t *field[PLAN_FIELDS]) {
     memcpy(field, all, sizeof all);
 }
 
-static void save_op(vl_writer *w, const vl_op *op) {
+static void save_compare(vl_writer *w, const vl_op *op) {
+    vl_write_string(w, op->compare.minimax->name);
+    vl_write_u32(w, op->compare.minimax->alpha);
+    vl_write_u8(w, (uint8_t)op->compare.kind);
+    vl_write_f64(w, op->compare.bound);
+    vl_write_u32(w, op->first);
+    vl_write_u32(w, op->count);
+}
+
+static velum_status save_op(vl_writer *w, const vl_op *op) {
+    bool linear = op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX;
     vl_write_u8(w, (uint8_t)op->kind);
     vl_write_string(w, op->name ? op->name : "");
     vl_write_u32(w, op->dst);
@@ -65,22 +77,29 @@ static void save_op(vl_writer *w, const vl_op *op) {
     vl_write_u16(w, op->level);
     vl_write_f64(w, op->plain_scale);
     vl_write_f64(w, op->seconds);
-    vl_write_u32(w, op->rows);
-    vl_write_u32(w, op->cols);
+    vl_write_u32(w, linear ? op->rows : 0);
+    vl_write_u32(w, linear ? op->cols : 0);
     if (op->kind == VL_OP_LINTRANS) {
         vl_lintrans_plan plan = op->plan;
         uint32_t *field[PLAN_FIELDS];
         plan_fields(&plan, field);
         for (uint32_t i = 0; i < PLAN_FIELDS; i++) vl_write_u32(w, *field[i]);
     }
-    save_doubles(w, op->weights, op->rows * op->cols);
-    save_doubles(w, op->bias, op->rows);
+    if (op->kind == VL_OP_DIAGONALS) {
+        vl_write_u32(w, (uint32_t)op->step);
+        vl_write_u32(w, (uint32_t)op->start);
+        VL_TRY(vl_matrix_save(&op->matrix, w));
+    }
+    save_doubles(w, linear ? op->weights : NULL, op->rows * op->cols);
+    save_doubles(w, op->bias, vl_program_bias_count(op));
+    if (op->kind == VL_OP_SIGN || op->kind == VL_OP_GATE) save_compare(w, op);
     if (op->kind == VL_OP_POLY) {
         vl_write_u8(w, (uint8_t)op->poly.basis);
         vl_write_f64(w, op->poly.lo);
         vl_write_f64(w, op->poly.hi);
         save_doubles(w, op->coeffs, op->poly.degree + 1);
     }
+    return VELUM_OK;
 }
 
 velum_status vl_program_save(vl_program *p, vl_writer *w) {
@@ -97,8 +116,9 @@ velum_status vl_program_save(vl_program *p, vl_writer *w) {
         vl_write_f64(w, p->values[i].bound);
     }
     vl_write_u32(w, p->op_count);
-    for (uint32_t i = 0; i < p->op_count; i++) save_op(w, &p->ops[i]);
+    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(save_op(w, &p->ops[i]));
     vl_write_u32(w, p->output);
+    vl_write_u64(w, p->memory_bytes);
     size_t notes = p->notes ? strlen(p->notes) : 0;
     vl_write_u32(w, (uint32_t)notes);
     vl_write_bytes(w, p->notes ? p->notes : "", notes);
@@ -125,11 +145,44 @@ static velum_status load_doubles(vl_reader *r, const char *what, uint64_t expect
     return VELUM_OK;
 }
 
-static velum_status load_op(vl_reader *r, vl_op *op) {
+static velum_status load_poly(vl_reader *r, vl_op *op) {
+    uint8_t basis = vl_read_u8(r);
+    op->poly.lo = vl_read_f64(r);
+    op->poly.hi = vl_read_f64(r);
+    uint32_t n = vl_read_count(r, VL_POLY_MAX_DEGREE + 1, 8);
+    VL_FAIL_IF(basis > VL_CHEBYSHEV || n < 2, VELUM_E_FORMAT, "%s: polynomial with %u coefficients", op->name, n);
+    VL_FAIL_IF(!(op->coeffs = vl_alloc_array(n, sizeof *op->coeffs)), VELUM_E_NOMEM, "%s: polynomial", op->name);
+    for (uint32_t i = 0; i < n; i++) op->coeffs[i] = vl_read_f64(r);
+    op->poly.basis = (vl_poly_basis)basis;
+    op->poly.degree = n - 1;
+    op->poly.c = op->coeffs;
+    return VELUM_OK;
+}
+
+static velum_status load_compare(vl_reader *r, vl_op *op) {
+    char *degrees = vl_read_string(r, VL_MAX_NAME);
+    uint32_t alpha = vl_read_u32(r);
+    uint8_t kind = vl_read_u8(r);
+    op->compare.bound = vl_read_f64(r);
+    op->first = vl_read_u32(r);
+    op->count = vl_read_u32(r);
+    op->compare.minimax = degrees ? vl_minimax_find(degrees, alpha) : NULL;
+    bool known = !r->bad && kind <= VL_RELU && op->compare.minimax && op->compare.minimax->alpha == alpha;
+    velum_status status =
+        known ? VELUM_OK
+              : VL_FAIL(VELUM_E_FORMAT, "%s: no composite [%s] of %u bits", op->name, degrees ? degrees : "?", alpha);
+    op->compare.kind = (vl_compare_kind)kind;
+    vl_free(degrees);
+    return status;
+}
+
+// entries: of matrices, that the rest of the file may still stand for
+static velum_status load_op(vl_reader *r, uint64_t *entries, vl_op *op) {
     uint8_t kind = vl_read_u8(r);
     VL_FAIL_IF(kind >= VL_OP_KINDS, VELUM_E_FORMAT, "operation kind %u", kind);
     op->kind = (vl_op_kind)kind;
-    VL_FAIL_IF(!(op->name = vl_read_string(r, VL_MAX_NAME)), VELUM_E_FORMAT, "operation without a name");
+    op->name = vl_read_string(r, VL_MAX_NAME);
+    VL_FAIL_IF(!op->name, VELUM_E_FORMAT, "operation: bad name");
     op->dst = vl_read_u32(r);
     op->src[0] = vl_read_u32(r);
     op->src[1] = vl_read_u32(r);
@@ -146,21 +199,15 @@ static velum_status load_op(vl_reader *r, vl_op *op) {
         plan_fields(&op->plan, field);
         for (uint32_t i = 0; i < PLAN_FIELDS; i++) *field[i] = vl_read_u32(r);
     }
-    VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
-    VL_TRY(load_doubles(r, op->name, op->rows, true, &op->bias));
-    if (kind == VL_OP_POLY) {
-        uint8_t basis = vl_read_u8(r);
-        op->poly.lo = vl_read_f64(r);
-        op->poly.hi = vl_read_f64(r);
-        uint32_t n = vl_read_count(r, VL_POLY_MAX_DEGREE + 1, 8);
-        VL_FAIL_IF(basis > VL_CHEBYSHEV || n < 2, VELUM_E_FORMAT, "%s: polynomial with %u coefficients", op->name, n);
-        VL_FAIL_IF(!(op->coeffs = vl_alloc_array(n, sizeof *op->coeffs)), VELUM_E_NOMEM, "%s: polynomial", op->name);
-        for (uint32_t i = 0; i < n; i++) op->coeffs[i] = vl_read_f64(r);
-        op->poly.basis = (vl_poly_basis)basis;
-        op->poly.degree = n - 1;
-        op->poly.c = op->coeffs;
+    if (kind == VL_OP_DIAGONALS) {
+        op->step = (int32_t)vl_read_u32(r);
+        op->start = (int32_t)vl_read_u32(r);
+        VL_TRY(vl_matrix_load(r, op->name, entries, &op->matrix));
     }
-    return VELUM_OK;
+    VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
+    VL_TRY(load_doubles(r, op->name, vl_program_bias_count(op), true, &op->bias));
+    if (kind == VL_OP_SIGN || kind == VL_OP_GATE) VL_TRY(load_compare(r, op));
+    return kind == VL_OP_POLY ? load_poly(r, op) : VELUM_OK;
 }
 
 static velum_status load_body(vl_reader *r, vl_program *p) {
@@ -177,8 +224,10 @@ static velum_status load_body(vl_reader *r, vl_program *p) {
     p->op_count = vl_read_count(r, MAX_OPS, 43);
     VL_FAIL_IF(!p->op_count || !(p->ops = vl_alloc_array(p->op_count, sizeof *p->ops)), VELUM_E_FORMAT,
                "program: no operations");
-    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, &p->ops[i]));
+    uint64_t entries = VL_MATRIX_ENTRIES_A_BYTE * (uint64_t)r->size;
+    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, &entries, &p->ops[i]));
     p->output = vl_read_u32(r);
+    p->memory_bytes = vl_read_u64(r);
     uint32_t notes = vl_read_count(r, 1u << 20, 1);
     VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "program: cut short");
     VL_FAIL_IF(!(p->notes = vl_alloc(notes + 1)), VELUM_E_NOMEM, "program: notes");

@@ -7,6 +7,7 @@
 #include "circuits/compare.h"
 #include "circuits/lintrans.h"
 #include "circuits/poly.h"
+#include "circuits/sparsemap.h"
 #include "program/manifest.h"
 
 // A value: written once (static single assignment), value 0 is the input.
@@ -40,27 +41,21 @@ typedef enum vl_op_kind {
 const char *vl_op_text(vl_op_kind kind);
 uint32_t vl_op_inputs(vl_op_kind kind);
 
-// A sparse matrix by rows: entries start[r] .. start[r + 1] of row r.
-typedef struct vl_matrix {
-    uint32_t rows, cols;
-    uint64_t *start; // rows + 1
-    uint32_t *col;   // ascending within a row
-    double *val;
-} vl_matrix;
-
 typedef struct vl_op {
     vl_op_kind kind;
     char *name; // the ONNX nodes that it came from, for people: "top.0/Gemm"
     uint32_t dst, src[2];
-    uint16_t level;        // at which the operation starts: sources at a higher level are dropped to it first
+    // At which the operation starts: sources at a higher level are dropped to it first. GATE: that of u; a may be
+    // lower.
+    uint16_t level;
     double plain_scale;    // LINTRANS, MIX, MASK: scale of the encoded weights; POLY, SIGN, GATE: of the result
     vl_lintrans_plan plan; // LINTRANS
     uint32_t rows, cols;   // LINTRANS, MIX
     double *weights;       // rows x cols, row-major
-    double *bias;          // rows, or NULL
+    double *bias;          // a number a row (DIAGONALS: of the matrix), or NULL
     vl_polynomial poly;    // POLY: coefficients owned through `coeffs`
     double *coeffs;
-    vl_matrix matrix;      // DIAGONALS, in positions: period_out of the result, period_in of the source
+    vl_matrix matrix;      // DIAGONALS, in positions: rows <= period of the result, cols <= period of the source
     int32_t step, start;   // DIAGONALS: the split of vl_diagset_plan_split
     vl_compare compare;    // SIGN, GATE: its minimax table is one of vl_minimax_tables
     uint32_t first, count; // SIGN: stages first .. first + count - 1; GATE: from `first` to the last
@@ -73,6 +68,7 @@ typedef struct vl_program {
     vl_value *values;
     vl_op *ops;
     uint32_t output;                 // a value
+    uint64_t memory_bytes;           // what a server may take: diagonals that do not fit are made at use; 0: anything
     char *notes;                     // the compiler's remarks, one a line: fused nodes, fitted ranges, choices
     uint8_t digest[VL_DIGEST_BYTES]; // identity: set by save and load
 } vl_program;
@@ -89,8 +85,24 @@ velum_status vl_client_half_save(const vl_program *p, vl_writer *w);
 
 // Scale of the result of op i by the exact rules, given its sources' scales (verify compares with values[dst].scale).
 double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op);
-// Keys that one operation uses.
-uint32_t vl_program_op_keys(const vl_params_literal *lit, const vl_op *op, vl_key_request *out, uint32_t room);
+// Keys of the program's own parameters that operation `op` uses; 0 for one that verify refuses. A bootstrap's others
+// are in the manifest.
+uint32_t vl_program_op_keys(const vl_program *p, const vl_op *op, vl_key_request *out, uint32_t room);
+// The level of its result by the exact rules; 0 if it has too few.
+uint16_t vl_program_result_level(const vl_program *p, const vl_op *op);
+// DIAGONALS: how its matrix lies, and the plan that its split gives.
+vl_sparsemap_shape vl_program_shape(const vl_program *p, const vl_op *op);
+velum_status vl_program_diagonals(const vl_program *p, const vl_op *op, vl_diagset_plan *plan);
+
+// ---- bootstraps ----
+// Parameters as far as plans look at them: numbers without tables, for vl_compare_plan_*, vl_bootstrap_plan_make and
+// the queries of sizes. Not for computing.
+void vl_program_outline(const vl_params_literal *lit, vl_params *out);
+// Fills the manifest's fields that say how the program bootstraps, from its params. The set's name is copied.
+velum_status vl_program_set_bootstrap(vl_manifest *m, const vl_bootstrap_params *set);
+// The plan of the manifest's set. VELUM_E_FORMAT if the set makes no sense or the manifest's own fields (low, low_keys,
+// raise_*) are not its; VELUM_E_INSECURE as vl_bootstrap_plan_make.
+velum_status vl_program_bootstrap_plan(const vl_manifest *m, vl_bootstrap_plan *out);
 
 // A text table for people: parameters, inputs, operations with level, rotations, keys, predicted time, memory.
 velum_status vl_program_explain(const vl_program *p, vl_writer *w);

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The verifier: a program that passes runs without a failing operation, whatever file it came from.
-#include "program/program.h"
+#include "program/internal.h"
 #include <math.h>
 #include <stdlib.h>
-
-#define FAIL_OP(cond, op, ...) FAIL_OP_(cond, op, __VA_ARGS__, "")
-#define FAIL_OP_(cond, op, format, ...)                                                                                \
-    VL_FAIL_IF(cond, VELUM_E_FORMAT, "program: '%s' (%s): " format "%s", (op)->name ? (op)->name : "?",                \
-               vl_op_text((op)->kind), __VA_ARGS__)
+#include <string.h>
 
 static bool same_scale(double a, double b) { return fabs(a - b) <= ldexp(fabs(b), -40); }
 
@@ -16,31 +12,12 @@ static bool same_layout(const vl_layout *a, const vl_layout *b, bool ignore_vali
            a->cts == b->cts && (ignore_valid || a->valid == b->valid);
 }
 
-double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p, const vl_op *op) {
-    double a = p->values[op->src[0]].scale, last = (double)lit->q[op->level - 1];
-    switch (op->kind) {
-    case VL_OP_LINTRANS:
-    case VL_OP_MIX:
-    case VL_OP_MASK: return a * op->plain_scale / last;
-    case VL_OP_SQUARE: return a * a / last;
-    case VL_OP_MUL: return a * p->values[op->src[1]].scale / last;
-    case VL_OP_POLY: return op->plain_scale;
-    default: return a;
-    }
-}
-
-static uint16_t levels_used(const vl_op *op) {
-    if (op->kind == VL_OP_ADD) return 0;
-    if (op->kind == VL_OP_POLY) return (uint16_t)vl_poly_plan(&op->poly).levels;
-    return 1;
-}
-
 static velum_status check_numbers(const vl_op *op) {
     size_t n = (size_t)op->rows * op->cols;
     for (size_t i = 0; op->weights && i < n; i++)
         VL_FAIL_IF(!isfinite(op->weights[i]) || fabs(op->weights[i]) > 0x1p40, VELUM_E_FORMAT,
                    "program: '%s': weight %zu is %g", op->name, i, op->weights[i]);
-    for (uint32_t i = 0; op->bias && i < op->rows; i++)
+    for (uint32_t i = 0; op->bias && i < vl_program_bias_count(op); i++)
         VL_FAIL_IF(!isfinite(op->bias[i]) || fabs(op->bias[i]) > 0x1p40, VELUM_E_FORMAT, "program: '%s': bias %u is %g",
                    op->name, i, op->bias[i]);
     for (uint32_t i = 0; op->coeffs && i <= op->poly.degree; i++)
@@ -77,7 +54,11 @@ static velum_status check_linear(const vl_program *p, const vl_op *op) {
     return VELUM_OK;
 }
 
-static velum_status check_op(const vl_program *p, const vl_op *op, const bool *defined) {
+static uint16_t result_level_of(const vl_program *p, const vl_op *op, const vl_bootstrap_plan *boot) {
+    return op->kind == VL_OP_BOOTSTRAP ? boot->out_level : vl_program_result_level(p, op);
+}
+
+static velum_status check_op(const vl_program *p, const vl_op *op, const vl_bootstrap_plan *boot, const bool *defined) {
     const vl_params_literal *lit = &p->manifest.params;
     VL_FAIL_IF(op->dst >= p->value_count || defined[op->dst], VELUM_E_FORMAT, "program: '%s' writes value %u", op->name,
                op->dst);
@@ -85,21 +66,26 @@ static velum_status check_op(const vl_program *p, const vl_op *op, const bool *d
     for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
         VL_FAIL_IF(op->src[k] >= p->value_count || !defined[op->src[k]], VELUM_E_FORMAT,
                    "program: '%s' reads value %u, which is not there", op->name, op->src[k]);
-        VL_FAIL_IF(p->values[op->src[k]].level < op->level, VELUM_E_FORMAT, "program: '%s' at level %u reads level %u",
-                   op->name, op->level, p->values[op->src[k]].level);
+        bool lower = op->kind == VL_OP_GATE && k == 0; // it is multiplied in at the end
+        VL_FAIL_IF(!lower && p->values[op->src[k]].level < op->level, VELUM_E_FORMAT,
+                   "program: '%s' at level %u reads level %u", op->name, op->level, p->values[op->src[k]].level);
     }
-    uint16_t used = levels_used(op);
-    VL_FAIL_IF(op->level > lit->q_count || op->level < used + 1 || d->level != op->level - used, VELUM_E_FORMAT,
-               "program: '%s' at level %u uses %u, but gives %u", op->name, op->level, used, d->level);
+    VL_FAIL_IF(op->level == 0 || op->level > lit->q_count, VELUM_E_FORMAT, "program: '%s' at level %u of %u", op->name,
+               op->level, lit->q_count);
     bool plain =
-        op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX || op->kind == VL_OP_MASK || op->kind == VL_OP_POLY;
+        op->kind != VL_OP_SQUARE && op->kind != VL_OP_MUL && op->kind != VL_OP_ADD && op->kind != VL_OP_BOOTSTRAP;
     VL_FAIL_IF(plain && !(isnormal(op->plain_scale) && op->plain_scale >= 1 && op->plain_scale <= 0x1p60),
                VELUM_E_FORMAT, "program: '%s': scale %g of its constants", op->name, op->plain_scale);
+    VL_TRY(vl_program_check_circuit(p, op, boot));
+    uint16_t level = result_level_of(p, op, boot);
+    VL_FAIL_IF(level == 0 || d->level != level, VELUM_E_FORMAT, "program: '%s' at level %u leaves %u, %u is declared",
+               op->name, op->level, level, d->level);
     VL_FAIL_IF(!same_scale(vl_program_result_scale(lit, p, op), d->scale), VELUM_E_FORMAT,
                "program: '%s' gives scale %.17g, declared %.17g", op->name, vl_program_result_scale(lit, p, op),
                d->scale);
     VL_TRY(check_numbers(op));
     if (op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX) return check_linear(p, op);
+    if (op->kind == VL_OP_DIAGONALS) return VELUM_OK;
     const vl_layout *l = &p->values[op->src[0]].layout;
     bool same = same_layout(l, &d->layout, true) && d->layout.valid <= l->valid;
     if (op->kind == VL_OP_MASK) same = same && l->cts == 1 && d->layout.valid == d->layout.period;
@@ -138,9 +124,11 @@ static int by_galois(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static velum_status check_keys(const vl_program *p, const vl_op *op, vl_key_request *need) {
+static velum_status check_keys(const vl_program *p, const vl_op *op, const vl_bootstrap_plan *boot,
+                               vl_key_request *need) {
     const vl_manifest *m = &p->manifest;
-    uint32_t n = vl_program_op_keys(&m->params, op, need, VL_MAX_KEYS);
+    uint32_t n = op->kind == VL_OP_BOOTSTRAP ? boot->key_count : vl_program_op_keys(p, op, need, VL_MAX_KEYS);
+    if (op->kind == VL_OP_BOOTSTRAP) memcpy(need, boot->keys, n * sizeof *need);
     for (uint32_t i = 0; i < n; i++) {
         const vl_key_request *k = bsearch(&need[i], m->keys, m->key_count, sizeof *k, by_galois);
         VL_FAIL_IF(!k || k->level < need[i].level, VELUM_E_FORMAT,
@@ -164,17 +152,20 @@ static velum_status check_names(const vl_program *p) {
     return VELUM_OK;
 }
 
-static velum_status verify(const vl_program *p, bool *defined, vl_key_request *need) {
+static velum_status verify(const vl_program *p, bool *defined, vl_key_request *need, vl_bootstrap_plan *boot) {
     const vl_manifest *m = &p->manifest;
     VL_TRY(check_names(p));
+    if (m->bootstrapped) VL_TRY(vl_program_bootstrap_plan(m, boot));
+    VL_FAIL_IF(!m->bootstrapped && (m->low_key_count || m->low.q_count || m->raise_level), VELUM_E_FORMAT,
+               "program: keys for bootstrapping, but it names no bootstrap");
     for (uint32_t i = 0; i < p->value_count; i++) VL_TRY(check_value(p, i));
     for (uint32_t i = 1; i < m->key_count; i++)
         VL_FAIL_IF(m->keys[i].galois <= m->keys[i - 1].galois, VELUM_E_FORMAT,
                    "program: key %u of the list is out of order", i);
     defined[0] = true;
     for (uint32_t i = 0; i < p->op_count; i++) {
-        VL_TRY(check_op(p, &p->ops[i], defined));
-        VL_TRY(check_keys(p, &p->ops[i], need));
+        VL_TRY(check_op(p, &p->ops[i], boot, defined));
+        VL_TRY(check_keys(p, &p->ops[i], boot, need));
         defined[p->ops[i].dst] = true;
     }
     VL_FAIL_IF(p->output >= p->value_count || !defined[p->output] || p->output == 0, VELUM_E_FORMAT,
@@ -191,12 +182,18 @@ static velum_status verify(const vl_program *p, bool *defined, vl_key_request *n
 
 velum_status vl_program_verify(const vl_program *p) {
     VL_FAIL_IF(!p->value_count || !p->op_count || !p->values || !p->ops, VELUM_E_FORMAT, "program: empty");
-    VL_FAIL_IF(p->manifest.params.q_count == 0 || p->manifest.params.q_count > VL_MAX_LIMBS, VELUM_E_FORMAT,
-               "program: %u limbs", p->manifest.params.q_count);
+    const vl_params_literal *lit = &p->manifest.params;
+    bool sized = lit->log_n >= 4 && lit->log_n <= 17 && lit->q_count > 0 && lit->p_count > 0 &&
+                 lit->q_count + lit->p_count <= VL_MAX_LIMBS && lit->digit_limbs > 0;
+    VL_FAIL_IF(!sized, VELUM_E_FORMAT, "program: N=2^%u, %u limbs, %u special, %u a digit", lit->log_n, lit->q_count,
+               lit->p_count, lit->digit_limbs);
     bool *defined = vl_alloc_array(p->value_count, sizeof *defined);
     vl_key_request *need = vl_alloc_array(VL_MAX_KEYS, sizeof *need);
-    velum_status status = defined && need ? verify(p, defined, need) : VL_FAIL(VELUM_E_NOMEM, "program: verifier");
+    vl_bootstrap_plan *boot = vl_alloc(sizeof *boot);
+    velum_status status =
+        defined && need && boot ? verify(p, defined, need, boot) : VL_FAIL(VELUM_E_NOMEM, "program: verifier");
     vl_free(defined);
     vl_free(need);
+    vl_free(boot);
     return status;
 }

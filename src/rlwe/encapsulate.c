@@ -29,6 +29,26 @@ velum_status vl_encapsulation_check(const vl_params *p, uint32_t weight) {
     return VELUM_OK;
 }
 
+velum_status vl_encapsulation_init(const vl_params *p, uint32_t weight, uint16_t level, bool own_b,
+                                   vl_encapsulation *out) {
+    VL_TRY(vl_encapsulation_check(p, weight));
+    VL_FAIL_IF(level < 2 || level > p->ring.q_count, VELUM_E_USAGE, "encapsulation: level %u, must be 2 to %u", level,
+               p->ring.q_count);
+    VL_TRY(vl_keys_check_security(p, level, true, "encapsulation key"));
+    size_t n = p->ring.n;
+    vl_encapsulation k = {.params = p, .weight = weight, .level = level};
+    uint64_t bytes = vl_encapsulation_bytes(p, level);
+    k.block = vl_alloc_raw(own_b ? bytes : bytes / 2);
+    VL_FAIL_IF(!k.block, VELUM_E_NOMEM, "no memory for an encapsulation key");
+    k.down_a = k.block;
+    k.up_a = k.down_a + 2 * n;
+    if (own_b) k.down_b = k.up_a + (level + 1u) * n;
+    if (own_b) k.up_b = k.down_b + 2 * n;
+    for (uint32_t i = 0; i < level; i++) k.p_inv[i] = vl_arith_inv(special(p)->q % p->literal.q[i], p->literal.q[i]);
+    *out = k;
+    return VELUM_OK;
+}
+
 uint64_t vl_encapsulation_bytes(const vl_params *p, uint16_t level) {
     return (4 + 2 * ((uint64_t)level + 1)) * p->ring.n * sizeof(uint64_t);
 }
@@ -64,13 +84,6 @@ static void make_limb(void *arg, size_t item, uint32_t slot) {
     if (!last) m->k->mul_scalar_add(m, b, down ? s : t, special(p)->q % m->q, n);
 }
 
-static void lay_out(vl_encapsulation *k, size_t n) {
-    k->down_b = k->block;
-    k->down_a = k->block + 2 * n;
-    k->up_b = k->block + 4 * n;
-    k->up_a = k->up_b + (k->level + 1u) * n;
-}
-
 static velum_status make(vl_exec *x, make_job *j, int8_t *small, int64_t *t, int32_t *e) {
     const vl_params *p = j->p;
     size_t n = p->ring.n;
@@ -93,27 +106,19 @@ static velum_status make(vl_exec *x, make_job *j, int8_t *small, int64_t *t, int
 
 velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, uint32_t weight,
                                   uint16_t level, vl_encapsulation *out) {
-    VL_TRY(vl_encapsulation_check(p, weight));
-    VL_FAIL_IF(level < 2 || level > p->ring.q_count, VELUM_E_USAGE, "encapsulation: level %u, must be 2 to %u", level,
-               p->ring.q_count);
-    VL_TRY(vl_keys_check_security(p, level, true, "encapsulation key"));
     size_t n = p->ring.n;
-    vl_encapsulation k = {.params = p, .weight = weight, .level = level};
-    k.block = vl_alloc_raw(vl_encapsulation_bytes(p, level));
+    vl_encapsulation k;
+    VL_TRY(vl_encapsulation_init(p, weight, level, true, &k));
     int8_t *small = vl_secret_alloc(n);
     int64_t *t = vl_secret_alloc(n * sizeof *t);
     int32_t *e = vl_secret_alloc(2 * n * sizeof *e);
     make_job job = {.p = p, .sk = sk, .k = &k};
     job.scratch = vl_secret_alloc(vl_pool_threads(x->pool) * 4 * n * sizeof(uint64_t));
     velum_status status = VELUM_OK;
-    if (!k.block || !small || !t || !e || !job.scratch) {
-        status = VL_FAIL(VELUM_E_NOMEM, "no memory for an encapsulation key");
-    } else {
-        lay_out(&k, n);
-        for (uint32_t i = 0; i < level; i++)
-            k.p_inv[i] = vl_arith_inv(special(p)->q % p->literal.q[i], p->literal.q[i]);
+    if (!small || !t || !e || !job.scratch)
+        status = VL_FAIL(VELUM_E_NOMEM, "no guarded memory for an encapsulation key");
+    else
         status = make(x, &job, small, t, e);
-    }
     vl_secret_free(small);
     vl_secret_free(t);
     vl_secret_free(e);

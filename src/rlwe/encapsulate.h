@@ -17,7 +17,7 @@ typedef struct vl_encapsulation {
     const vl_params *params;
     uint32_t weight;
     uint16_t level;                 // limbs of Q that `up` has: what a raise reaches at most
-    uint64_t *block;                // owns the limbs below
+    uint64_t *block;                // owns the halves a, and b unless they lie in the bytes that they were loaded from
     uint64_t *down_b, *down_a;      // limbs: q_0, p
     uint64_t *up_b, *up_a;          // limbs: q_0 .. q_{level-1}, p
     uint64_t p_inv[VL_MAX_LIMBS];   // p^-1 mod q_i
@@ -32,7 +32,15 @@ velum_status vl_encapsulation_check(const vl_params *p, uint32_t weight);
 velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, uint32_t weight,
                                   uint16_t level, vl_encapsulation *out);
 void vl_encapsulation_free(vl_encapsulation *k);
-uint64_t vl_encapsulation_bytes(const vl_params *p, uint16_t level);
+uint64_t vl_encapsulation_bytes(const vl_params *p, uint16_t level); // in memory
+size_t vl_encapsulation_saved_bytes(const vl_params *p, uint16_t level);
+void vl_encapsulation_save(const vl_encapsulation *k, vl_writer *w);
+// As vl_eval_keys_load does: VELUM_E_MISMATCH for other parameters, VELUM_E_INSECURE by the table, VELUM_E_FORMAT for
+// counts and residues; halves b are borrowed from lasting bytes.
+velum_status vl_encapsulation_load(vl_exec *x, const vl_params *p, vl_reader *r, vl_encapsulation *out);
+// What both makers of a key share: its block and the constants of p.
+velum_status vl_encapsulation_init(const vl_params *p, uint32_t weight, uint16_t level, bool own_b,
+                                   vl_encapsulation *out);
 // ModRaise: ct (level 1 is used; degree 1) to out at `level` <= k->level, which decrypts to m + q_0 I with
 // |m + q_0 I| <= q_0 (h + 1) / 2. The scale is kept. out needs room for the level and is not ct.
 // Noise added: a key switch over q_0 p, about sigma sqrt(N / 12) q_0 / p, and one over Q p of the same size.

@@ -19,8 +19,8 @@ typedef struct vl_switch_key {
     uint16_t nq;     // highest level at which it can be used
     uint16_t digits;
     uint8_t seed[VL_SEED_BYTES];
-    vl_poly b[VL_MAX_LIMBS], a[VL_MAX_LIMBS]; // per digit, nq + p_count limbs; one block behind each key
-    uint64_t *block;                          // owns b (and a)
+    vl_poly b[VL_MAX_LIMBS], a[VL_MAX_LIMBS]; // per digit, nq + p_count limbs
+    uint64_t *block;                          // owns a, and b unless b lies in the bytes that it was loaded from
     vl_automorphism perm;                     // for galois != 0
 } vl_switch_key;
 // Rotation keys switch s -> s(X^{1/g}); the result is then permuted by X -> X^g. So a decomposed ciphertext serves
@@ -36,6 +36,7 @@ typedef struct vl_eval_keys {
     uint32_t count;
     vl_switch_key *key;     // sorted by galois
     vl_poly zero_b, zero_a; // a public encryption key over q_0..q_{zero_nq-1}: re-randomises answers; zero_nq may be 0
+    uint64_t *zero_block;   // owns them, as above
     uint16_t zero_nq;
     uint8_t zero_seed[VL_SEED_BYTES];
 } vl_eval_keys;
@@ -70,8 +71,12 @@ void vl_eval_keys_free(vl_eval_keys *keys);
 size_t vl_eval_keys_bytes(const vl_params *p, const vl_key_request *requests, uint32_t count,
                           uint16_t zero_nq); // as saved
 void vl_eval_keys_save(const vl_eval_keys *keys, vl_writer *w);
+// What vl_eval_keys_generate and vl_eval_keys_save would write, without the keys ever being in memory together.
+velum_status vl_eval_keys_write(vl_exec *x, const vl_params *p, const vl_secret_key *sk, const vl_key_request *requests,
+                                uint32_t count, uint16_t zero_nq, vl_writer *w);
 // Checks the parameters' digest (VELUM_E_MISMATCH), every count and residue (VELUM_E_FORMAT); expands the seeded halves
-// in parallel.
+// in parallel. The halves b stay where they are if the reader's bytes are lasting, aligned and of the machine's byte
+// order: they must then outlive the keys. Else they are copied.
 velum_status vl_eval_keys_load(vl_exec *x, const vl_params *p, vl_reader *r, vl_eval_keys *out);
 const vl_switch_key *vl_eval_keys_find(const vl_eval_keys *keys, uint64_t galois); // NULL if absent
 

@@ -45,11 +45,14 @@ velum_status velum_program_explain(const velum_program *p, velum_buffer *text) {
     vl_writer w = vl_writer_of((size_t)1 << 28);
     velum_status status = vl_program_explain(&p->program, &w);
     vl_memory_plan m = vl_runtime_plan(p->params, &p->program);
-    char line[256];
-    int n = snprintf(line, sizeof line,
-                     "\nmemory     %.1f MB: tables %.1f, weights %.1f, keys %.1f, ciphertexts %.1f, scratch %.1f\n",
-                     (double)m.total / 1e6, (double)m.tables / 1e6, (double)m.weights / 1e6, (double)m.keys / 1e6,
-                     (double)m.ciphertexts / 1e6, (double)m.scratch / 1e6);
+    char line[512];
+    int n =
+        snprintf(line, sizeof line,
+                 "\nmemory     %.1f MB: tables %.1f, program %.1f, weights %.1f, bootstrap %.1f, keys %.1f, "
+                 "ciphertexts %.1f, scratch %.1f%s\n",
+                 (double)m.total / 1e6, (double)m.tables / 1e6, (double)m.program / 1e6, (double)m.weights / 1e6,
+                 (double)m.bootstrap / 1e6, (double)m.keys / 1e6, (double)m.ciphertexts / 1e6, (double)m.scratch / 1e6,
+                 m.spare == UINT64_MAX ? "" : "; diagonals that do not fit are made at each use");
     vl_write_bytes(&w, line, (size_t)n + 1);
     return give(&w, status, text);
 }

@@ -4,13 +4,17 @@
 #include "runtime/program_api.h"
 #include "wire/wire.h"
 #include <stdio.h>
+#include <string.h>
 
 struct velum_server {
     const velum_program *program;
     vl_exec exec;
     uint8_t key_id[VL_KEY_ID_BYTES];
     vl_eval_keys keys;
+    vl_bootstrap_keys own; // where the program bootstraps
     vl_runtime *runtime;
+    velum_progress_fn progress; // may be NULL
+    void *progress_arg;
 };
 
 // Every key that the program lists must be there, at its level.
@@ -25,31 +29,38 @@ static velum_status check_keys(const vl_manifest *m, const vl_eval_keys *keys) {
     return VELUM_OK;
 }
 
-static velum_status load_keys(velum_server *s, const void *data, size_t size) {
+static velum_status load_keys(velum_server *s, const void *data, size_t size, bool lasting) {
     const velum_program *p = s->program;
     vl_reader r;
+    vl_eval_head head;
     uint8_t binding[VL_DIGEST_BYTES];
-    VL_TRY(vl_frame_open(data, size, VL_FRAME_EVAL, &r, binding));
+    VL_TRY(vl_frame_open_parallel(s->exec.pool, data, size, VL_FRAME_EVAL, &r, binding));
     VL_TRY(vl_wire_same_program(binding, p->program.digest, "evaluation keys"));
-    vl_read_bytes(&r, s->key_id, sizeof s->key_id);
+    r.lasting = lasting;
+    VL_TRY(vl_wire_eval_head_load(&r, &head));
+    VL_FAIL_IF(head.bootstraps != p->program.manifest.bootstrapped, VELUM_E_MISMATCH,
+               "evaluation keys: %s keys of a bootstrap, but the program has %s", head.bootstraps ? "with" : "without",
+               head.bootstraps ? "none" : "one");
+    memcpy(s->key_id, head.key_id, sizeof s->key_id);
     VL_TRY(vl_eval_keys_load(&s->exec, p->params, &r, &s->keys));
+    if (head.bootstraps) VL_TRY(vl_runtime_load_keys(&s->exec, p->params, &p->program, &r, &s->own));
     VL_FAIL_IF(r.bad || vl_reader_left(&r) != 0, VELUM_E_FORMAT, "evaluation keys: wrong size");
     return check_keys(&p->program.manifest, &s->keys);
 }
 
-static velum_status prepare(velum_server *s, const void *keys, size_t size, unsigned threads) {
+static velum_status prepare(velum_server *s, const void *keys, size_t size, bool lasting, unsigned threads) {
     const velum_program *p = s->program;
     VL_TRY(vl_exec_init(&s->exec, threads, vl_runtime_plan(p->params, &p->program).scratch));
-    VL_TRY(load_keys(s, keys, size));
+    VL_TRY(load_keys(s, keys, size, lasting));
     return vl_runtime_new(&s->exec, p->params, p->encoder, &p->program, &s->runtime);
 }
 
-velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
-                              velum_server **out) {
+static velum_status new_server(const velum_program *p, const void *eval_keys, size_t size, bool lasting,
+                               unsigned threads, velum_server **out) {
     velum_server *s = vl_alloc(sizeof *s);
     VL_FAIL_IF(!s, VELUM_E_NOMEM, "server");
     s->program = p;
-    velum_status status = prepare(s, eval_keys, size, threads);
+    velum_status status = prepare(s, eval_keys, size, lasting, threads);
     if (status != VELUM_OK) {
         velum_server_free(s);
         return status;
@@ -58,18 +69,56 @@ velum_status velum_server_new(const velum_program *p, const void *eval_keys, siz
     return VELUM_OK;
 }
 
+velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
+                              velum_server **out) {
+    return new_server(p, eval_keys, size, false, threads, out);
+}
+
+velum_status velum_server_new_borrowing(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
+                                        velum_server **out) {
+    return new_server(p, eval_keys, size, true, threads, out);
+}
+
 void velum_server_free(velum_server *s) {
     if (!s) return;
     vl_runtime_free(s->runtime);
     vl_eval_keys_free(&s->keys);
+    vl_bootstrap_keys_free(&s->own);
     vl_exec_clear(&s->exec);
     vl_free(s);
 }
 
+void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg) {
+    s->progress = fn;
+    s->progress_arg = arg;
+}
+
+// One group of a query's.
+typedef struct group_run {
+    velum_server *s;
+    uint32_t index, count;
+    double begin; // of the query
+} group_run;
+
+static void tell(void *arg, uint32_t done, uint32_t count, double seconds, double left) {
+    const group_run *g = arg;
+    const vl_program *p = &g->s->program->program;
+    uint32_t after = g->count - g->index - 1; // groups
+    const velum_progress now = {.stage = done < count ? p->ops[done].name
+                                         : after      ? p->ops[0].name
+                                                      : "",
+                                .done = (uint64_t)g->index * count + done,
+                                .count = (uint64_t)g->count * count,
+                                .seconds = vl_now() - g->begin,
+                                .left = left + after * (seconds + left)};
+    g->s->progress(g->s->progress_arg, &now);
+}
+
 // The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched:
 // memory stays that of one group.
-static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
+static velum_status run_group(group_run *g, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
                               vl_writer *w) {
+    velum_server *s = g->s;
     const velum_program *p = s->program;
     const vl_manifest *m = &p->program.manifest;
     double start = vl_now();
@@ -78,7 +127,9 @@ static velum_status run_group(velum_server *s, vl_reader *r, vl_ciphertext *in, 
         VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
     }
     seconds[p->program.op_count] += vl_now() - start;
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, in, out, seconds));
+    const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
+    const vl_progress progress = {tell, g};
+    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, s->progress ? &progress : NULL));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;
@@ -93,8 +144,10 @@ static velum_status run_groups(velum_server *s, vl_reader *r, uint32_t groups, d
     const vl_manifest *m = &s->program->program.manifest;
     vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
     velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
+    group_run run = {.s = s, .count = groups, .begin = vl_now()};
     for (uint32_t g = 0; g < groups && status == VELUM_OK; g++) {
-        status = run_group(s, r, in, out, seconds, w);
+        run.index = g;
+        status = run_group(&run, r, in, out, seconds, w);
         free_all(in, m->in.cts);
         free_all(out, m->out.cts);
     }

@@ -29,6 +29,23 @@ velum_status vl_wire_head_load(vl_reader *r, const char *what, const vl_layout *
     return VELUM_OK;
 }
 
+void vl_wire_eval_head_save(const vl_eval_head *h, vl_writer *w) {
+    vl_write_bytes(w, h->key_id, sizeof h->key_id);
+    vl_write_u32(w, h->bootstraps);
+    vl_write_align(w, 64);
+}
+
+velum_status vl_wire_eval_head_load(vl_reader *r, vl_eval_head *out) {
+    vl_eval_head h;
+    vl_read_bytes(r, h.key_id, sizeof h.key_id);
+    h.bootstraps = vl_read_u32(r);
+    vl_read_align(r, 64);
+    VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "evaluation keys: cut short or damaged at their head");
+    VL_FAIL_IF(h.bootstraps > 1, VELUM_E_FORMAT, "evaluation keys: keys for %u bootstraps, at most 1", h.bootstraps);
+    *out = h;
+    return VELUM_OK;
+}
+
 velum_status vl_wire_same_key(const uint8_t a[VL_KEY_ID_BYTES], const uint8_t b[VL_KEY_ID_BYTES], const char *what) {
     VL_FAIL_IF(memcmp(a, b, VL_KEY_ID_BYTES) != 0, VELUM_E_MISMATCH, "%s: made under another key", what);
     return VELUM_OK;

@@ -16,6 +16,16 @@ typedef struct vl_message { // a query or an answer
     uint32_t groups, cts; // ciphertexts a group
 } vl_message;
 
+// What a file of evaluation keys starts with; then the evaluation keys, then the keys of so many bootstraps. Each
+// begins at a multiple of 64 bytes from the file's start.
+typedef struct vl_eval_head {
+    uint8_t key_id[VL_KEY_ID_BYTES];
+    uint32_t bootstraps; // 0 or 1
+} vl_eval_head;
+#define VL_EVAL_HEAD_BYTES ((size_t)72) // from the payload's start to the evaluation keys
+void vl_wire_eval_head_save(const vl_eval_head *h, vl_writer *w);
+velum_status vl_wire_eval_head_load(vl_reader *r, vl_eval_head *out);
+
 // Number of groups that so many requests take: ceil(requests / lanes).
 uint32_t vl_wire_groups(const vl_layout *layout, uint64_t requests);
 void vl_wire_head_save(const vl_message *m, vl_writer *w);

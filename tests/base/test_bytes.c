@@ -136,6 +136,37 @@ static void hostile_strings(void **state) {
     vl_free(s);
 }
 
+static void alignment(void **state) {
+    (void)state;
+    vl_writer w = vl_writer_of(1000);
+    vl_write_align(&w, 64);
+    assert_int_equal(w.size, 0);
+    vl_write_u8(&w, 7);
+    vl_write_align(&w, 64);
+    vl_write_u8(&w, 9);
+    assert_int_equal(w.size, 65);
+    vl_reader r = vl_reader_of(w.data, w.size);
+    vl_read_u8(&r);
+    vl_read_align(&r, 64);
+    assert_int_equal(vl_read_u8(&r), 9);
+    assert_false(r.bad);
+    r = vl_reader_of(w.data + 1, w.size - 1); // the same place, told by where the bytes come from
+    r.origin = 1;
+    vl_read_align(&r, 64);
+    vl_read_align(&r, 64);
+    assert_int_equal(vl_read_u8(&r), 9);
+    w.data[63] = 1;
+    r = vl_reader_of(w.data, w.size);
+    vl_read_u8(&r);
+    vl_read_align(&r, 64);
+    assert_true(r.bad);
+    r = vl_reader_of(w.data, 60); // cut short
+    vl_read_u8(&r);
+    vl_read_align(&r, 64);
+    assert_true(r.bad);
+    vl_writer_clear(&w);
+}
+
 static void writer_keeps_to_its_limit(void **state) {
     (void)state;
     for (size_t limit = 0; limit < 40; limit++) {
@@ -189,11 +220,9 @@ static void writer_grows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(short_reads_give_zeros),
-        cmocka_unit_test(hostile_counts),
-        cmocka_unit_test(hostile_strings),
-        cmocka_unit_test(writer_keeps_to_its_limit),
+        cmocka_unit_test(round_trip),     cmocka_unit_test(short_reads_give_zeros),
+        cmocka_unit_test(hostile_counts), cmocka_unit_test(hostile_strings),
+        cmocka_unit_test(alignment),      cmocka_unit_test(writer_keeps_to_its_limit),
         cmocka_unit_test(writer_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

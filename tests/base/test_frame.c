@@ -127,6 +127,122 @@ static void reasons_name_what_is_wrong(void **state) {
     vl_writer_clear(&w);
 }
 
+// ---- evaluation keys: tags of blocks, and frames that are streamed ----
+typedef struct kept {
+    uint8_t *data;
+    size_t size, capacity, pieces, refuse_after;
+} kept;
+
+static velum_status keep(void *arg, const uint8_t *data, size_t size) {
+    kept *k = arg;
+    VL_FAIL_IF(k->pieces == k->refuse_after, VELUM_E_IO, "the disk is full");
+    assert_true(size <= k->capacity - k->size);
+    memcpy(k->data + k->size, data, size);
+    k->size += size;
+    k->pieces++;
+    return VELUM_OK;
+}
+
+static uint8_t content(size_t i) { return (uint8_t)(i * 7 ^ i >> 11 ^ i >> 20); }
+
+static void fill(vl_writer *w, size_t payload, size_t piece) {
+    for (size_t i = 0; i < payload;) {
+        size_t n = payload - i < piece ? payload - i : piece;
+        uint8_t *p = vl_write_space(w, n);
+        if (!p) return;
+        for (size_t k = 0; k < n; k++) p[k] = content(i + k);
+        i += n;
+    }
+}
+
+static const size_t payloads[] = {0, 1, VL_WRITER_UNIT - VL_FRAME_HEAD, VL_WRITER_UNIT - VL_FRAME_HEAD + 1,
+                                  3 * VL_WRITER_UNIT + 77};
+
+// Streamed or not, in whatever pieces and by however many threads: the same bytes.
+static void streamed_frames_are_the_same(void **state) {
+    (void)state;
+    vl_pool *pool;
+    assert_int_equal(vl_pool_new(3, &pool), VELUM_OK);
+    for (size_t p = 0; p < sizeof payloads / sizeof *payloads; p++)
+        for (size_t piece = 1000; piece <= 2500000; piece *= 50) {
+            size_t payload = payloads[p], total = VL_FRAME_HEAD + payload + VL_DIGEST_BYTES;
+            vl_writer w = vl_writer_of(total);
+            vl_frame_begin(&w, VL_FRAME_EVAL, binding);
+            fill(&w, payload, 1 << 20);
+            assert_int_equal(vl_frame_end(&w), VELUM_OK);
+            kept k = {.data = vl_alloc(total), .capacity = total, .refuse_after = SIZE_MAX};
+            vl_frame_stream s;
+            assert_int_equal(vl_frame_stream_begin(&s, pool, keep, &k, binding, payload), VELUM_OK);
+            fill(&s.writer, payload, piece);
+            assert_int_equal(vl_frame_stream_end(&s), VELUM_OK);
+            vl_frame_stream_clear(&s);
+            assert_int_equal(k.size, w.size);
+            assert_memory_equal(k.data, w.data, total);
+            vl_reader r;
+            assert_int_equal(vl_frame_open_parallel(pool, k.data, total, VL_FRAME_EVAL, &r, NULL), VELUM_OK);
+            assert_int_equal(vl_reader_left(&r), payload);
+            assert_int_equal(r.origin, VL_FRAME_HEAD);
+            for (size_t at = 24; at < total; at += 1 + total / 9) {
+                k.data[at] ^= 4;
+                assert_int_equal(vl_frame_open_parallel(pool, k.data, total, VL_FRAME_EVAL, &r, NULL), VELUM_E_DIGEST);
+                k.data[at] ^= 4;
+            }
+            if (payload > 3 * VL_WRITER_UNIT) { // blocks in another order
+                for (size_t i = 0; i < VL_WRITER_UNIT; i++) {
+                    uint8_t byte = k.data[VL_WRITER_UNIT + i];
+                    k.data[VL_WRITER_UNIT + i] = k.data[2 * VL_WRITER_UNIT + i];
+                    k.data[2 * VL_WRITER_UNIT + i] = byte;
+                }
+                assert_int_equal(vl_frame_open(k.data, total, VL_FRAME_EVAL, &r, NULL), VELUM_E_DIGEST);
+            }
+            vl_free(k.data);
+            vl_writer_clear(&w);
+        }
+    vl_pool_free(pool);
+}
+
+static void block_digest_is_pinned(void **state) {
+    (void)state;
+    vl_writer w = vl_writer_of(2 * VL_WRITER_UNIT);
+    vl_frame_begin(&w, VL_FRAME_EVAL, binding);
+    fill(&w, VL_WRITER_UNIT + 3, 1 << 20);
+    assert_int_equal(vl_frame_end(&w), VELUM_OK);
+    const uint8_t head[16] = {'V', 'E', 'L', 'U', 'M', 'E', 'V', 'K', 2};
+    assert_memory_equal(w.data, head, sizeof head);
+    char hex[2 * VL_DIGEST_BYTES + 1];
+    hex_of(w.data + w.size - VL_DIGEST_BYTES, VL_DIGEST_BYTES, hex);
+    assert_string_equal(hex, "b7960f96eb5875cb84ae5ba0345ffb69d33294b5afb753c81e8744f04bd393af");
+    vl_writer_clear(&w);
+}
+
+static void refused_streams(void **state) {
+    (void)state;
+    size_t payload = 5 * VL_WRITER_UNIT;
+    uint8_t *room = vl_alloc_raw(payload + 200);
+    for (size_t after = 0; after < 3; after++) {
+        kept k = {.data = room, .capacity = payload + 200, .refuse_after = after};
+        vl_frame_stream s;
+        assert_int_equal(vl_frame_stream_begin(&s, NULL, keep, &k, NULL, payload), VELUM_OK);
+        fill(&s.writer, payload, 1500000);
+        assert_int_equal(vl_frame_stream_end(&s), VELUM_E_IO);
+        assert_string_equal(velum_last_error(), "the disk is full");
+        assert_int_equal(k.pieces, after);
+        vl_frame_stream_clear(&s);
+    }
+    kept k = {.data = room, .capacity = payload + 200, .refuse_after = SIZE_MAX};
+    vl_frame_stream s; // less and more than was said
+    assert_int_equal(vl_frame_stream_begin(&s, NULL, keep, &k, NULL, 100), VELUM_OK);
+    fill(&s.writer, 99, 10);
+    assert_int_equal(vl_frame_stream_end(&s), VELUM_E_INTERNAL);
+    vl_frame_stream_clear(&s);
+    k.size = 0;
+    assert_int_equal(vl_frame_stream_begin(&s, NULL, keep, &k, NULL, 100), VELUM_OK);
+    fill(&s.writer, 101, 10);
+    assert_int_equal(vl_frame_stream_end(&s), VELUM_E_LIMIT);
+    vl_frame_stream_clear(&s);
+    vl_free(room);
+}
+
 static void too_much_to_write(void **state) {
     (void)state;
     vl_writer w = vl_writer_of(VL_FRAME_HEAD + 10 + VL_DIGEST_BYTES);
@@ -150,7 +266,8 @@ int main(void) {
         cmocka_unit_test(digest_is_blake2b),         cmocka_unit_test(round_trip),
         cmocka_unit_test(bytes_are_pinned),          cmocka_unit_test(every_damaged_byte_is_found),
         cmocka_unit_test(every_truncation_is_found), cmocka_unit_test(reasons_name_what_is_wrong),
-        cmocka_unit_test(too_much_to_write),
+        cmocka_unit_test(too_much_to_write),         cmocka_unit_test(streamed_frames_are_the_same),
+        cmocka_unit_test(block_digest_is_pinned),    cmocka_unit_test(refused_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

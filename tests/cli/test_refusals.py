@@ -215,6 +215,27 @@ class Secrets(Case):
         self.bad(2, *self.keygen(keys="s.key"), says="s.key", absent=self.path("s.key"))
         self.bad(2, *self.keygen(secret="./x", keys="x"), absent=self.path("x"))
 
+    def test_into_a_pipe_and_out_of_one(self):
+        self.bad(1, *self.keygen(keys="/dev/full"), says="/dev/full", absent=self.path("s.key"))
+        self.assertEqual(os.listdir(self.dir), [])
+        s, pipe = sides(), self.path("pipe")
+        os.mkfifo(pipe)
+        with open(self.path("e.keys"), "wb") as keys, subprocess.Popen(["cat", pipe], stdout=keys) as cat:
+            self.good(*self.keygen(keys="pipe"))
+            cat.wait()
+        self.good("encrypt", s.c("m.client.velum"), "--secret", self.path("s.key"), "--input", s.c("x.csv"), "-o",
+                  self.path("q.ct"))
+        infer = ["infer", s.s("m.velum"), "--input", self.path("q.ct"), "--eval"]
+        with subprocess.Popen(["cp", self.path("e.keys"), pipe]) as cp: # read, where a file is mapped
+            self.good(*infer, pipe, "-o", self.path("a.ct"))
+            cp.wait()
+        self.good(*infer, self.path("e.keys"), "-o", self.path("b.ct"))
+        for answer in "a.ct", "b.ct":
+            self.good("decrypt", s.c("m.client.velum"), "--secret", self.path("s.key"), "--input", self.path(answer))
+        self.path("empty", "")
+        self.bad(3, *infer, self.path("empty"), "-o", self.path("c.ct"), says="not a Velum file",
+                 absent=self.path("c.ct"))
+
     def test_force_keeps_on_failure(self):
         self.path("s.key", "precious")
         self.bad(1, *self.keygen(keys="no/e.keys"), "--force", says="no/e.keys")

@@ -20,7 +20,7 @@ static const vl_kernels *const *families(void) { return vl_kernels_available(); 
 #define MAX_PRIMES 12
 // Extremes and thresholds: below 2^50, around the largest q whose NTT needs no reduction, mid sizes, near 2^30.
 static unsigned primes_for(unsigned log_n, uint64_t *out) {
-    const uint64_t one = 1, free_limit = (one << 52) / (4 * log_n + 1 > 64 ? 4 * log_n + 1 : 64);
+    const uint64_t one = 1, free_limit = one << 46;
     const uint64_t limits[] = {(one << 50) - 1, (one << 50) - (one << 47),
                                free_limit,      free_limit + (one << 34),
                                one << 45,       one << 40,
@@ -102,6 +102,20 @@ static void ntt(void **arg) {
         for (unsigned i = 0; i < count; i++)
             if (log_n < 14 || i % 3 == log_n % 3 || i < 3) ntt_of_one_prime(log_n, q[i]);
     }
+}
+
+// Rows of primes below both thresholds, in every way that the last stages are divided.
+static void ntt_of_many_primes(void **arg) {
+    (void)arg;
+    const unsigned degrees[] = {6, 8, 9, 10, 11, 13};
+    for (unsigned d = 0; d < sizeof degrees / sizeof *degrees; d++)
+        for (unsigned bits = 46; bits <= 50; bits += 4) {
+            uint64_t q = (uint64_t)1 << bits;
+            for (unsigned i = 0; i < 12; i++) {
+                q = kernel_prime_below(q - 1, degrees[d]);
+                ntt_of_one_prime(degrees[d], q);
+            }
+        }
 }
 
 static void exponents(void **arg) {
@@ -476,9 +490,15 @@ int main(int argc, char **argv) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records), cmocka_unit_test(exponents), cmocka_unit_test(automorphism),
-        cmocka_unit_test(ntt),     cmocka_unit_test(pointwise), cmocka_unit_test(dots),
-        cmocka_unit_test(lifts),   cmocka_unit_test(extend),
+        cmocka_unit_test(records),
+        cmocka_unit_test(exponents),
+        cmocka_unit_test(automorphism),
+        cmocka_unit_test(ntt),
+        cmocka_unit_test(ntt_of_many_primes),
+        cmocka_unit_test(pointwise),
+        cmocka_unit_test(dots),
+        cmocka_unit_test(lifts),
+        cmocka_unit_test(extend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

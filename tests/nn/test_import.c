@@ -179,7 +179,7 @@ static void test_graphs(void **state) {
     expect(m, VELUM_E_FORMAT, "graph");
     m = plain();
     add_node(m, "Einsum", "y", "z");
-    expect(m, VELUM_E_UNSUPPORTED, "node 'z' (Einsum): not supported: write it as Transpose");
+    expect(m, VELUM_E_UNSUPPORTED, "node 'z' (Einsum): not supported; write it as Transpose");
     m = plain();
     add_node(m, "LabelEncoder", "y", "z"); // of another operator set
     expect(m, VELUM_E_UNSUPPORTED, "LabelEncoder");

@@ -187,7 +187,7 @@ static inline void build_keys(vl_program *p) {
     m->keys = vl_alloc_array(VL_LINTRANS_MAX_ROTATIONS, sizeof *m->keys);
     build_must(need && m->keys, "memory");
     for (uint32_t i = 0; i < p->op_count; i++) {
-        uint32_t n = vl_program_op_keys(&m->params, &p->ops[i], need, VL_LINTRANS_MAX_ROTATIONS);
+        uint32_t n = vl_program_op_keys(p, &p->ops[i], need, VL_LINTRANS_MAX_ROTATIONS);
         for (uint32_t k = 0; k < n; k++) {
             uint32_t at = 0;
             while (at < m->key_count && m->keys[at].galois < need[k].galois) at++;
@@ -288,7 +288,7 @@ static inline void build_reseal(uint8_t *frame, size_t size) {
     if (size < VL_FRAME_HEAD + VL_DIGEST_BYTES) return;
     uint64_t payload = size - VL_FRAME_HEAD - VL_DIGEST_BYTES;
     for (size_t i = 0; i < 8; i++) frame[16 + i] = (uint8_t)(payload >> (8 * i));
-    vl_digest(frame, size - VL_DIGEST_BYTES, frame + size - VL_DIGEST_BYTES);
+    vl_frame_digest(NULL, frame, size - VL_DIGEST_BYTES, frame + size - VL_DIGEST_BYTES);
 }
 
 #endif

@@ -19,11 +19,11 @@ static vl_key_request *key_of(vl_program *p, bool rotation) {
 
 // X(what is broken, net, how, words of the message)
 #define BREAKS(X)                                                                                                      \
-    X(op_level_low, NETWORK, p->ops[0].level--, "first/Gemm' at level 4 uses 1, but gives 4")                          \
+    X(op_level_low, NETWORK, p->ops[0].level--, "first/Gemm' at level 4 leaves 3, 4 is declared")                      \
     X(op_level_above_source, NETWORK, p->ops[1].level++, "first/Square' at level 5 reads level 4")                     \
     X(op_level_zero, NETWORK, p->ops[0].level = 0, "first/Gemm' at level 0")                                           \
     X(op_level_above_chain, NETWORK, (p->ops[0].level = 6, p->values[0].level = 6), "level 6")                         \
-    X(no_level_left, BRANCHES, op_of(p, VL_OP_POLY)->level = 2, "curve' at level 2 uses 2")                            \
+    X(no_level_left, BRANCHES, op_of(p, VL_OP_POLY)->level = 2, "curve' at level 2 leaves 0")                          \
     X(result_level, NETWORK, p->values[1].level = 3, "first/Gemm'")                                                    \
     X(result_scale, NETWORK, p->values[2].scale *= 1 + 0x1p-30, "first/Square' gives scale")                           \
     X(plain_scale, NETWORK, p->ops[0].plain_scale *= 1 + 0x1p-30, "first/Gemm' gives scale")                           \

@@ -2,8 +2,9 @@
 // Keys: requests, saved forms, and what damage to each field of them gets.
 #include "rlwe/fixture.h"
 
-#define HEAD 38     // digest, zero_nq, count
-#define KEY_HEAD 42 // galois, nq, seed
+#define HEAD 64     // digest, zero_nq, count
+#define KEY_HEAD 64 // galois, nq, seed
+#define GAP 320     // after each polynomial
 
 typedef struct keyring {
     vl_params *p;
@@ -76,20 +77,17 @@ static void bad_requests(void **state) {
     vl_params_free(p);
 }
 
-// b + a s - P g_j s_from is small at every limb: the definition.
-static void keys_are_what_they_say(void **state) {
-    (void)state;
-    const vl_key_request requests[] = {{0, 5}, {5, 4}, {127, 3}};
-    keyring k = make(6, 5, 2, requests, 3, 4);
-    const vl_params *p = k.p;
+// b + a s - P g_j s_from is small at every limb: the definition. Two limbs a digit.
+static void check_definition(const keyring *k, const vl_eval_keys *keys) {
+    const vl_params *p = k->p;
     const vl_ring *ring = &p->ring;
     size_t n = ring->n;
-    for (uint32_t c = 0; c < k.keys.count; c++) {
-        const vl_switch_key *key = &k.keys.key[c];
+    for (uint32_t c = 0; c < keys->count; c++) {
+        const vl_switch_key *key = &keys->key[c];
         uint64_t inverse = 1; // g^-1 mod 2N
         while (key->galois && inverse * key->galois % (2 * n) != 1) inverse += 2;
         int64_t s[64], target[64];
-        for (size_t i = 0; i < n; i++) s[i] = target[i] = k.sk.coeffs[i];
+        for (size_t i = 0; i < n; i++) s[i] = target[i] = k->sk.coeffs[i];
         if (key->galois) naive_automorphism(s, target, n, inverse);
         vl_poly t, from, e;
         OK(vl_poly_new(ring, key->nq, ring->p_count, &t));
@@ -127,6 +125,13 @@ static void keys_are_what_they_say(void **state) {
         vl_poly_free(&from);
         vl_poly_free(&e);
     }
+}
+
+static void keys_are_what_they_say(void **state) {
+    (void)state;
+    const vl_key_request requests[] = {{0, 5}, {5, 4}, {127, 3}};
+    keyring k = make(6, 5, 2, requests, 3, 4);
+    check_definition(&k, &k.keys);
     drop(&k);
 }
 
@@ -185,6 +190,60 @@ static bool same_keys(const vl_params *p, const vl_eval_keys *a, const vl_eval_k
     return same;
 }
 
+// Straight into a file: the saved form of keys that load.
+static void written_without_being_kept(void **state) {
+    (void)state;
+    const vl_key_request requests[] = {{25, 1}, {0, 5}, {5, 4}, {127, 3}, {5, 2}};
+    for (uint16_t zero_nq = 0; zero_nq <= 5; zero_nq += 5) {
+        keyring k = make(6, 5, 2, requests, 5, zero_nq);
+        vl_writer w = vl_writer_of(1 << 26), again = vl_writer_of(1 << 26);
+        vl_eval_keys back;
+        OK(vl_eval_keys_write(&k.x, k.p, &k.sk, requests, 5, zero_nq, &w));
+        assert_int_equal(w.size, k.saved.size);
+        vl_reader r = vl_reader_of(w.data, w.size);
+        OK(vl_eval_keys_load(&k.x, k.p, &r, &back));
+        assert_int_equal(back.count, 4);
+        vl_eval_keys_save(&back, &again);
+        assert_memory_equal(again.data, w.data, w.size);
+        check_definition(&k, &back);
+        vl_eval_keys_free(&back);
+        vl_writer_clear(&again);
+        vl_writer_clear(&w);
+        w = vl_writer_of(k.saved.size - 1);
+        assert_int_equal(vl_eval_keys_write(&k.x, k.p, &k.sk, requests, 5, zero_nq, &w), VELUM_E_LIMIT);
+        vl_writer_clear(&w);
+        drop(&k);
+    }
+}
+
+static bool inside(const void *p, const uint8_t *data, size_t size) {
+    return (const uint8_t *)p >= data && (const uint8_t *)p < data + size;
+}
+
+// Lasting bytes are used where they lie, if they are aligned; either way the keys are the same.
+static void halves_are_borrowed(void **state) {
+    (void)state;
+    const vl_key_request requests[] = {{0, 5}, {5, 4}};
+    keyring k = make(6, 5, 2, requests, 2, 3);
+    uint8_t *room = vl_alloc_raw(k.saved.size + 64);
+    for (size_t shift = 0; shift < 64; shift += 8)
+        for (int lasting = 0; lasting < 2; lasting++) {
+            vl_eval_keys back;
+            memcpy(room + shift, k.saved.data, k.saved.size);
+            vl_reader r = vl_reader_of(room + shift, k.saved.size);
+            r.lasting = lasting;
+            OK(vl_eval_keys_load(&k.x, k.p, &r, &back));
+            bool borrowed = lasting && shift == 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+            assert_int_equal(inside(back.zero_b.x, room, k.saved.size + 64), borrowed);
+            for (uint32_t i = 0; i < back.count; i++)
+                assert_int_equal(inside(back.key[i].b[0].x, room, k.saved.size + 64), borrowed);
+            assert_true(same_keys(k.p, &k.keys, &back));
+            vl_eval_keys_free(&back);
+        }
+    vl_free(room);
+    drop(&k);
+}
+
 static void round_trip(void **state) {
     (void)state;
     const vl_key_request requests[] = {{0, 5}, {5, 4}, {25, 1}, {127, 3}};
@@ -206,11 +265,14 @@ static void round_trip(void **state) {
 }
 
 static void refused(keyring *k, size_t size, velum_status want, const char *word) {
-    vl_eval_keys back = {.count = 77};
-    vl_reader r = vl_reader_of(k->saved.data, size);
-    assert_int_equal(vl_eval_keys_load(&k->x, k->p, &r, &back), want);
-    assert_int_equal(back.count, 77);
-    if (!strstr(velum_last_error(), word)) fail_msg("\"%s\" does not say \"%s\"", velum_last_error(), word);
+    for (int lasting = 0; lasting < 2; lasting++) {
+        vl_eval_keys back = {.count = 77};
+        vl_reader r = vl_reader_of(k->saved.data, size);
+        r.lasting = lasting;
+        assert_int_equal(vl_eval_keys_load(&k->x, k->p, &r, &back), want);
+        assert_int_equal(back.count, 77);
+        if (!strstr(velum_last_error(), word)) fail_msg("\"%s\" does not say \"%s\"", velum_last_error(), word);
+    }
 }
 
 // Overwrites bytes, expects a refusal, puts them back.
@@ -227,23 +289,13 @@ static void damaged_word(keyring *k, size_t at, uint64_t v, size_t size, velum_s
     damaged(k, at, bytes, size, want, word);
 }
 
-static uint64_t load_le(const uint8_t *p, size_t size) {
-    uint64_t v = 0;
-    for (size_t i = 0; i < size; i++) v |= (uint64_t)p[i] << (8 * i);
-    return v;
-}
-
-static size_t bits_of(uint64_t q) { return 64 - (size_t)__builtin_clzll(q); }
-
 static void damage(void **state) {
     (void)state;
     const vl_key_request requests[] = {{0, 3}, {5, 2}, {25, 3}};
     keyring k = make(4, 3, 2, requests, 3, 2);
     const vl_params_literal *lit = &k.p->literal;
-    size_t n = k.p->ring.n, zero = HEAD, keys = HEAD + 32 + n / 8 * (bits_of(lit->q[0]) + bits_of(lit->q[1]));
-    size_t special = bits_of(lit->p[0]) + bits_of(lit->p[1]), two = bits_of(lit->q[0]) + bits_of(lit->q[1]);
-    size_t first = KEY_HEAD + 2 * n / 8 * (two + bits_of(lit->q[2]) + special),
-           second = KEY_HEAD + n / 8 * (two + special);
+    size_t n = k.p->ring.n, zero = HEAD, limb = 8 * n, keys = HEAD + 64 + 2 * limb + GAP;
+    size_t first = KEY_HEAD + 2 * (5 * limb + GAP), second = KEY_HEAD + 4 * limb + GAP;
     assert_int_equal(keys + 2 * first + second, k.saved.size);
 
     for (size_t cut = 0; cut < k.saved.size; cut++) refused(&k, cut, VELUM_E_FORMAT, "evaluation keys");
@@ -252,16 +304,18 @@ static void damage(void **state) {
     damaged_word(&k, 34, 4, 4, VELUM_E_FORMAT, "key 3");
     damaged_word(&k, 34, UINT32_MAX, 4, VELUM_E_FORMAT, "room");
     damaged_word(&k, 34, n + 2, 4, VELUM_E_FORMAT, "room");
+    damaged_word(&k, 38, 1, 1, VELUM_E_FORMAT, "head"); // what must be zero
+    damaged_word(&k, zero + 63, 1, 1, VELUM_E_FORMAT, "public encryption key");
+    damaged_word(&k, keys - 1, 1, 1, VELUM_E_FORMAT, "gap");
+    damaged_word(&k, keys + 42, 1, 1, VELUM_E_FORMAT, "key 0");
+    damaged_word(&k, keys + first - GAP, 1, 1, VELUM_E_FORMAT, "relinearisation key: digit 1: its gap");
     // residues: the first of the zero key, the last of a key's last limb
-    uint64_t high = load_le(k.saved.data + zero + 32, 8) >> bits_of(lit->q[0]) << bits_of(lit->q[0]);
-    damaged_word(&k, zero + 32, high | lit->q[0], 8, VELUM_E_FORMAT, "public encryption key, limb 0");
-    damaged(&k, keys - 7, "\xff\xff\xff\xff\xff\xff\xff", 7, VELUM_E_FORMAT, "public encryption key, limb 1");
-    high = load_le(k.saved.data + keys + KEY_HEAD, 8) >> bits_of(lit->q[0]) << bits_of(lit->q[0]);
-    damaged_word(&k, keys + KEY_HEAD, high | lit->q[0], 8, VELUM_E_FORMAT, "relinearisation key: digit 0, limb 0");
-    damaged(&k, keys + first - 7, "\xff\xff\xff\xff\xff\xff\xff", 7, VELUM_E_FORMAT,
-            "relinearisation key: digit 1, limb 4");
-    damaged(&k, keys + first + second - 7, "\xff\xff\xff\xff\xff\xff\xff", 7, VELUM_E_FORMAT,
-            "element 5: digit 0, limb 3");
+    damaged_word(&k, zero + 64, lit->q[0], 8, VELUM_E_FORMAT, "public encryption key, limb 0");
+    damaged_word(&k, keys - GAP - 8, lit->q[1], 8, VELUM_E_FORMAT, "public encryption key, limb 1");
+    damaged_word(&k, keys + KEY_HEAD, lit->q[0], 8, VELUM_E_FORMAT, "relinearisation key: digit 0, limb 0");
+    damaged_word(&k, keys + KEY_HEAD + 8, UINT64_MAX, 8, VELUM_E_FORMAT, "relinearisation key: digit 0, limb 0");
+    damaged_word(&k, keys + first - GAP - 8, lit->p[1], 8, VELUM_E_FORMAT, "relinearisation key: digit 1, limb 4");
+    damaged_word(&k, keys + first + second - GAP - 8, lit->p[1], 8, VELUM_E_FORMAT, "element 5: digit 0, limb 3");
     // fields of the second key
     size_t at = keys + first;
     damaged_word(&k, at, 6, 8, VELUM_E_FORMAT, "odd");
@@ -289,6 +343,8 @@ int main(void) {
         cmocka_unit_test(keys_are_what_they_say),
         cmocka_unit_test(secret_key_round_trip),
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(written_without_being_kept),
+        cmocka_unit_test(halves_are_borrowed),
         cmocka_unit_test(damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ typedef struct fixture {
     vl_exec x; // its arena is exactly what the plan says
     vl_secret_key sk;
     vl_eval_keys keys;
+    vl_bootstrap_keys own; // where the program bootstraps
     uint32_t requests;
     double *features, *in; // requests x dim; cts x slots
 } fixture;
@@ -32,11 +33,10 @@ static inline void fixture_pack(fixture *f) {
     for (uint32_t i = 0; i < l->cts; i++) vl_layout_pack(l, i, f->features, f->requests, f->in + (size_t)i * l->slots);
 }
 
-static inline void fixture_init(fixture *f, const build_options *o, unsigned threads) {
-    *f = (fixture){0};
-    build_program(o, &f->program);
+// For f->program, which is there.
+static inline void fixture_open(fixture *f, unsigned threads) {
     const vl_manifest *m = &f->program.manifest;
-    assert_int_equal(vl_program_verify(&f->program), VELUM_OK);
+    if (vl_program_verify(&f->program) != VELUM_OK) fail_msg("%s", velum_last_error());
     assert_int_equal(vl_params_new(&m->params, NULL, &f->params), VELUM_OK);
     assert_int_equal(vl_encoder_new(f->params, &f->encoder), VELUM_OK);
     size_t scratch = vl_runtime_plan(f->params, &f->program).scratch;
@@ -46,14 +46,27 @@ static inline void fixture_init(fixture *f, const build_options *o, unsigned thr
     assert_int_equal(vl_exec_init(&own, 1, (size_t)1 << 26), VELUM_OK);
     assert_int_equal(vl_eval_keys_generate(&own, f->params, &f->sk, m->keys, m->key_count, m->zero_nq, &f->keys),
                      VELUM_OK);
+    if (m->bootstrapped) {
+        vl_bootstrap_plan *plan = vl_alloc(sizeof *plan);
+        assert_int_equal(vl_program_bootstrap_plan(m, plan), VELUM_OK);
+        assert_int_equal(vl_bootstrap_keys_new(&own, plan, f->params, &f->sk, &f->own), VELUM_OK);
+        vl_free(plan);
+    }
     vl_exec_clear(&own);
     fixture_pack(f);
+}
+
+static inline void fixture_init(fixture *f, const build_options *o, unsigned threads) {
+    *f = (fixture){0};
+    build_program(o, &f->program);
+    fixture_open(f, threads);
 }
 
 static inline void fixture_clear(fixture *f) {
     vl_free(f->features);
     vl_free(f->in);
     vl_eval_keys_free(&f->keys);
+    vl_bootstrap_keys_free(&f->own);
     vl_secret_key_free(&f->sk);
     vl_exec_clear(&f->x);
     vl_encoder_free(f->encoder);

@@ -56,7 +56,7 @@ static void same_bits_for_every_thread_count(void **state) {
             size_t scratch = vl_runtime_plan(f.params, &f.program).scratch;
             assert_int_equal(vl_exec_init(&x, threads, threads == 3 ? 2 * scratch : scratch), VELUM_OK);
             assert_int_equal(vl_runtime_new(&x, f.params, f.encoder, &f.program, &runtime), VELUM_OK);
-            assert_int_equal(vl_runtime_run(runtime, &x, &f.keys, in, out, NULL), VELUM_OK);
+            assert_int_equal(vl_runtime_run(runtime, &x, &f.keys, NULL, in, out, NULL, NULL), VELUM_OK);
             for (uint32_t k = 0; k < m->out.cts; k++)
                 for (uint32_t c = 0; threads > 1 && c < 2; c++)
                     assert_memory_equal(out[k].c[c].x, first[k].c[c].x,
@@ -79,7 +79,7 @@ static uint64_t weight_bytes(const vl_runtime *r) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < r->program->op_count; i++) {
         const vl_op *op = &r->program->ops[i];
-        bytes += r->op[i].linear.bytes;
+        bytes += r->op[i].linear.bytes + r->op[i].map.bytes;
         if (r->op[i].mix) bytes += (uint64_t)op->rows * op->cols * 8;
         if (r->op[i].mask.x) bytes += vl_poly_bytes(&r->params->ring, r->op[i].mask.nq, 0);
     }
@@ -113,7 +113,7 @@ static void plan_covers_what_is_taken(void **state) {
         vl_ciphertext *in = fixture_encrypt(&f), *out = vl_alloc_array(m->out.cts, sizeof *out);
         ring_degree = f.params->ring.n;
         live_bytes = peak_bytes = 2 * (uint64_t)m->in.cts * vl_poly_bytes(&f.params->ring, m->in_level, 0);
-        assert_int_equal(vl_runtime_run(runtime, &f.x, &f.keys, in, out, NULL), VELUM_OK);
+        assert_int_equal(vl_runtime_run(runtime, &f.x, &f.keys, NULL, in, out, NULL, NULL), VELUM_OK);
         at_most("ciphertexts", peak_bytes, plan.ciphertexts);
         at_most("planned ciphertexts", plan.ciphertexts, peak_bytes);
         at_most("weights", weight_bytes(runtime), plan.weights);
@@ -121,7 +121,8 @@ static void plan_covers_what_is_taken(void **state) {
         at_most("keys", key_bytes(&f.keys), plan.keys);
         at_most("planned keys", plan.keys, 2 * key_bytes(&f.keys) + (1u << 20));
         at_most("scratch", f.x.arena.peak, plan.scratch);
-        assert_int_equal(plan.total, plan.tables + plan.weights + plan.keys + plan.ciphertexts + plan.scratch);
+        assert_int_equal(plan.total, plan.tables + plan.program + plan.weights + plan.bootstrap + plan.keys +
+                                         plan.ciphertexts + plan.scratch);
         fixture_free(in, m->in.cts);
         for (uint32_t k = 0; k < m->out.cts; k++) vl_ciphertext_free(&out[k]);
         vl_free(out);

@@ -49,7 +49,7 @@ static void check_run(fixture *f, vl_runtime *runtime, const double *want) {
     size_t n = (size_t)m->out.cts * m->out.slots;
     double *got = vl_alloc_array(n, sizeof *got), seconds[16] = {0}, worst = 0;
     vl_ciphertext *in = fixture_encrypt(f), *out = vl_alloc_array(m->out.cts, sizeof *out);
-    assert_int_equal(vl_runtime_run(runtime, &f->x, &f->keys, in, out, seconds), VELUM_OK);
+    assert_int_equal(vl_runtime_run(runtime, &f->x, &f->keys, NULL, in, out, seconds, NULL), VELUM_OK);
     for (uint32_t i = 0; i < f->program.op_count; i++) assert_true(seconds[i] > 0);
     assert_int_equal(f->x.arena.used, 0);
     fixture_decrypt(f, out, got);

@@ -212,8 +212,11 @@ static void forged_keys_are_refused(void **state) {
     (void)state;
     session s;
     session_init(&s, &network);
-    const size_t digest = VL_KEY_ID_BYTES, zero = digest + VL_DIGEST_BYTES, count = zero + 2, seed = count + 4;
-    const size_t zero_b = seed + 32, first = zero_b + 256 / 8 * 50;
+    const size_t digest = VL_EVAL_HEAD_BYTES, zero = digest + VL_DIGEST_BYTES, count = zero + 2;
+    const size_t seed = digest + 64, zero_b = seed + 64, first = zero_b + s.plain.manifest.zero_nq * 256 * 8 + 320;
+    forged_keys(&s, VL_KEY_ID_BYTES, &(uint32_t){1}, 4, VELUM_E_MISMATCH, "keys of a bootstrap");
+    forged_keys(&s, VL_KEY_ID_BYTES, &(uint32_t){2}, 4, VELUM_E_FORMAT, "keys for 2 bootstraps");
+    forged_keys(&s, VL_KEY_ID_BYTES + 4, ones, 1, VELUM_E_FORMAT, "at their head");
     forged_keys(&s, digest, ones, 1, VELUM_E_MISMATCH, "evaluation keys: made for other parameters");
     forged_keys(&s, zero, &(uint16_t){6}, 2, VELUM_E_FORMAT, "level 6");
     forged_keys(&s, count, &(uint32_t){UINT32_MAX}, 4, VELUM_E_FORMAT, "more keys than there is room for");
@@ -222,12 +225,33 @@ static void forged_keys_are_refused(void **state) {
     forged_keys(&s, first, &(uint64_t){2}, 8, VELUM_E_FORMAT, "not odd");
     forged_keys(&s, first, &(uint64_t){UINT64_MAX}, 8, VELUM_E_FORMAT, "below 2N");
     forged_keys(&s, first + 8, &(uint16_t){0}, 2, VELUM_E_FORMAT, "relinearisation key: level 0");
-    forged_keys(&s, first + 42, ones, 16, VELUM_E_FORMAT, "relinearisation key: digit 0, limb 0: a residue");
+    forged_keys(&s, first + 64, ones, 16, VELUM_E_FORMAT, "relinearisation key: digit 0, limb 0: a residue");
     velum_buffer copy = session_copy(&s.keys);
     copy.size -= 40;
     build_reseal(copy.data, copy.size);
     expect_no_server(&s, &copy, VELUM_E_FORMAT, "cut short");
     velum_buffer_free(&copy);
+    session_clear(&s);
+}
+
+// Keys used where they lie, aligned or not, give the answers that copied ones give.
+static void borrowed_keys(void **state) {
+    (void)state;
+    session s;
+    session_init(&s, &network);
+    velum_buffer query = session_query(&s, 0, 3), answer;
+    uint8_t *room = vl_alloc_raw(s.keys.size + 64);
+    for (size_t shift = 0; shift <= 8; shift += 8) {
+        velum_server *server;
+        memcpy(room + shift, s.keys.data, s.keys.size);
+        assert_int_equal(velum_server_new_borrowing(s.program, room + shift, s.keys.size, 2, &server), VELUM_OK);
+        assert_int_equal(velum_server_infer(server, query.data, query.size, &answer, NULL), VELUM_OK);
+        session_check(&s, &answer, 0, 3);
+        velum_server_free(server);
+        velum_buffer_free(&answer);
+    }
+    vl_free(room);
+    velum_buffer_free(&query);
     session_clear(&s);
 }
 
@@ -387,17 +411,12 @@ static void simulation_through_the_door(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_and_reports),
-        cmocka_unit_test(answers_are_rerandomised),
-        cmocka_unit_test(mix_ups_are_named),
-        cmocka_unit_test(swapped_files_say_what_they_are),
-        cmocka_unit_test(damage_is_refused),
-        cmocka_unit_test(missing_keys_are_named),
-        cmocka_unit_test(forged_keys_are_refused),
-        cmocka_unit_test(forged_queries_are_refused),
-        cmocka_unit_test(only_degree_one_is_taken),
-        cmocka_unit_test(one_program_in_two_threads),
-        cmocka_unit_test(program_gives_its_client_half),
+        cmocka_unit_test(answers_and_reports),         cmocka_unit_test(answers_are_rerandomised),
+        cmocka_unit_test(mix_ups_are_named),           cmocka_unit_test(swapped_files_say_what_they_are),
+        cmocka_unit_test(damage_is_refused),           cmocka_unit_test(missing_keys_are_named),
+        cmocka_unit_test(forged_keys_are_refused),     cmocka_unit_test(borrowed_keys),
+        cmocka_unit_test(forged_queries_are_refused),  cmocka_unit_test(only_degree_one_is_taken),
+        cmocka_unit_test(one_program_in_two_threads),  cmocka_unit_test(program_gives_its_client_half),
         cmocka_unit_test(simulation_through_the_door),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,12 +83,45 @@ static void mixed_up_is_named(void **state) {
     assert_non_null(strstr(velum_last_error(), "answer: made under another key"));
 }
 
+// ---- the head of a file of evaluation keys ----
+
+static void eval_heads(void **state) {
+    (void)state;
+    vl_eval_head h = {.key_id = {1, 2, 3, [15] = 9}, .bootstraps = 1}, back = {.bootstraps = 77};
+    vl_writer w = vl_writer_of(1024);
+    vl_frame_begin(&w, VL_FRAME_EVAL, NULL);
+    vl_wire_eval_head_save(&h, &w);
+    assert_int_equal(w.size, VL_FRAME_HEAD + VL_EVAL_HEAD_BYTES);
+    assert_int_equal(vl_frame_end(&w), VELUM_OK);
+    uint8_t *payload = w.data + VL_FRAME_HEAD;
+    for (size_t size = 0; size < VL_EVAL_HEAD_BYTES; size++) {
+        vl_reader r = vl_reader_of(payload, size);
+        r.origin = VL_FRAME_HEAD;
+        assert_int_equal(vl_wire_eval_head_load(&r, &back), VELUM_E_FORMAT);
+    }
+    const size_t bad[] = {VL_KEY_ID_BYTES, VL_KEY_ID_BYTES + 3, VL_KEY_ID_BYTES + 4, VL_EVAL_HEAD_BYTES - 1};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        vl_reader r = vl_reader_of(payload, VL_EVAL_HEAD_BYTES);
+        r.origin = VL_FRAME_HEAD;
+        payload[bad[i]] ^= 2;
+        assert_int_equal(vl_wire_eval_head_load(&r, &back), VELUM_E_FORMAT);
+        payload[bad[i]] ^= 2;
+    }
+    assert_int_equal(back.bootstraps, 77);
+    vl_reader r;
+    assert_int_equal(vl_frame_open(w.data, w.size, VL_FRAME_EVAL, &r, NULL), VELUM_OK);
+    assert_int_equal(vl_wire_eval_head_load(&r, &back), VELUM_OK);
+    assert_int_equal(vl_reader_left(&r), 0);
+    assert_memory_equal(back.key_id, h.key_id, sizeof h.key_id);
+    assert_int_equal(back.bootstraps, 1);
+    vl_writer_clear(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(groups_of_requests),
-        cmocka_unit_test(wrong_counts_are_refused),
-        cmocka_unit_test(cut_short_is_refused),
-        cmocka_unit_test(mixed_up_is_named),
+        cmocka_unit_test(groups_of_requests),   cmocka_unit_test(wrong_counts_are_refused),
+        cmocka_unit_test(cut_short_is_refused), cmocka_unit_test(mixed_up_is_named),
+        cmocka_unit_test(eval_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,8 @@ set(test_helpers ${test_sources})
 list(FILTER test_helpers EXCLUDE REGEX "/(test|check)_[^/]*$")
 list(FILTER test_sources INCLUDE REGEX "/(test|check)_[^/]*$")
 
-set(test_includes ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/cli)
+set(test_includes ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/cli
+  ${PROJECT_SOURCE_DIR}/bench)
 foreach(source ${test_helpers})
   velum_helpers_of(${source} helpers)
   if(NOT TARGET ${helpers})
@@ -65,7 +66,7 @@ foreach(source ${test_sources})
   set(helpers test_helpers_ ${helpers})
   list(REMOVE_DUPLICATES helpers)
   list(TRANSFORM helpers REPLACE "(.+)" "$<TARGET_NAME_IF_EXISTS:\\1>")
-  target_link_libraries(${target} PRIVATE velum_flags ${helpers} velum_static PkgConfig::CMOCKA PkgConfig::JANSSON PkgConfig::SODIUM
+  target_link_libraries(${target} PRIVATE velum_flags ${helpers} $<TARGET_NAME_IF_EXISTS:velum_bench> velum_static PkgConfig::CMOCKA PkgConfig::JANSSON PkgConfig::SODIUM
     PkgConfig::PROTOBUF_C m)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${target} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})

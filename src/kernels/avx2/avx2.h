@@ -14,10 +14,11 @@ typedef __m256d vec;
 typedef __m256i words;
 #define LANES 4
 
-// The twiddles' table: psi^bitrev(t), centred, for t < n and the same divided by q, four and four: twiddle t at
-// 8 (t / 4) + t % 4, its quotient four on.
+// The twiddles psi^bitrev(t), centred. Those of the last two stages stand alone, half of what they were to read; the
+// others have their quotient by q with them.
 typedef struct vl_avx2_tables {
-    double *w;
+    double *w;    // t < n / 4, four and four: twiddle t at 8 (t / 4) + t % 4, its quotient four on
+    double *last; // t >= n / 4, at t - n / 4
 } vl_avx2_tables;
 
 velum_status vl_avx2_tables_new(vl_modulus *m);
@@ -77,6 +78,9 @@ INLINE vec mul_factor(vec x, factor f, const consts *c) {
     vec high = _mm256_mul_pd(x, f.w), low = _mm256_fmsub_pd(x, f.w, high);
     return vadd(_mm256_fnmadd_pd(round_product(x, f.quotient), c->q, high), low);
 }
+
+// A factor from w and the rounded 1/q: the quotient's two roundings make a product at most (1/2 + |x| / 2^53) q.
+INLINE factor factor_from(vec w, const consts *c) { return (factor){w, _mm256_mul_pd(w, c->q_inv)}; }
 
 // a b mod q for a, b in [0, q): at most 3/4 q
 INLINE vec mul_pair(vec a, vec b, const consts *c) {

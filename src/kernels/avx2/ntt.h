@@ -10,14 +10,6 @@ INLINE factor twiddle_splat(const double *table, size_t t) {
     return (factor){_mm256_broadcast_sd(p), _mm256_broadcast_sd(p + 4)};
 }
 
-// Four in a row; t a multiple of 4.
-INLINE factor twiddle_load(const double *table, size_t t) {
-    return (factor){load_doubles(table + 2 * t), load_doubles(table + 2 * t + 4)};
-}
-
-#define TWIDDLE_PERMUTE(t, order)                                                                                      \
-    ((factor){_mm256_permute4x64_pd((t).w, order), _mm256_permute4x64_pd((t).quotient, order)})
-
 // Exchanges lane bit 1 or 0 with the bit that tells a from b. Each is its own inverse.
 INLINE void exchange1(vec *a, vec *b) {
     vec low = _mm256_permute2f128_pd(*a, *b, 0x20), high = _mm256_permute2f128_pd(*a, *b, 0x31);

@@ -2,13 +2,14 @@
 // Forward NTT: radix-4 passes, depth first, down to blocks of 16, whose last four stages run in registers. Between the
 // first load and the last store the words of dst hold doubles.
 //
-// A stage adds at most (1/2 + |y| / 2^54) q to a value. From q, or from q/2 after a reduction, four stages lead to less
-// than 3.5 q < 2^52; so the X inputs of a pass are reduced (its Y inputs are multiplied anyway) before a fifth would
-// follow. Below 2^48 no reduction is needed: 17 stages add at most 17 (1/2 + 1/4) q, and 13.75 q < 2^52.
+// A stage adds at most (1/2 + |y| / 2^54) q to a value, each of the last two (1/2 + |y| / 2^53) q. From q, or from q/2
+// after a reduction, four stages lead to less than 3.5 q < 2^52; so the X inputs of a pass are reduced (its Y inputs
+// are multiplied anyway) before a fifth would follow. Below 2^48 no reduction is needed: 15 stages add at most 15 times
+// (1/2 + 1/4) q, the last two 2q, and 14.25 q < 2^52.
 #include "kernels/avx2/ntt.h"
 
 typedef struct job {
-    const double *table;
+    const double *table, *last; // of vl_avx2_tables
     size_t n;
     consts c;
     bool small; // q < 2^48
@@ -82,13 +83,14 @@ INLINE void last16(const job *j, uint64_t *dst, const uint64_t *words_in, size_t
     }
 #pragma GCC unroll 4
     for (unsigned h = 0; h < 2 * blocks; h++) {
-        const factor f = twiddle_load(table, n / 4 + 4 * (b + h / 2));
-        butterfly(&v[2 * h], &v[2 * h + 1], h % 2 == 0 ? TWIDDLE_PERMUTE(f, 0x50) : TWIDDLE_PERMUTE(f, 0xfa), &c);
+        const vec w = load_doubles(j->last + 4 * (b + h / 2));
+        const vec pairs = h % 2 == 0 ? _mm256_permute4x64_pd(w, 0x50) : _mm256_permute4x64_pd(w, 0xfa);
+        butterfly(&v[2 * h], &v[2 * h + 1], factor_from(pairs, &c), &c);
         exchange0(&v[2 * h], &v[2 * h + 1]);
     }
 #pragma GCC unroll 4
     for (unsigned h = 0; h < 2 * blocks; h++)
-        butterfly(&v[2 * h], &v[2 * h + 1], twiddle_load(table, n / 2 + 8 * b + 4 * h), &c);
+        butterfly(&v[2 * h], &v[2 * h + 1], factor_from(load_doubles(j->last + n / 4 + 8 * b + 4 * h), &c), &c);
 #pragma GCC unroll 4
     for (unsigned h = 0; h < 2 * blocks; h++) {
         uint64_t *out = dst + 16 * (h / 2) + 4 * (h % 2);
@@ -121,7 +123,7 @@ static void rest(const job *j, double *dst, size_t groups, size_t i, unsigned st
 
 void vl_avx2_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src) {
     const vl_avx2_tables *t = m->tables;
-    const job j = {t->w, (size_t)1 << m->log_n, consts_of(m), m->q >> 48 == 0};
+    const job j = {t->w, t->last, (size_t)1 << m->log_n, consts_of(m), m->q >> 48 == 0};
     double *doubles = (double *)dst;
     if (m->log_n == 4) {
         last16(&j, dst, src, 0, 1);

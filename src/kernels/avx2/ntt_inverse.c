@@ -6,7 +6,7 @@
 #include "kernels/avx2/ntt.h"
 
 typedef struct job {
-    const double *table;
+    const double *table, *last_stages; // of vl_avx2_tables
     size_t n;
     consts c;
     factor scale, last; // scalar / n; scalar / n times the last stage's twiddle
@@ -64,14 +64,17 @@ INLINE void first16(const job *j, double *dst, const uint64_t *src, size_t b) {
     const size_t n = j->n;
     const consts c = j->c;
     vec v[4] = {load(src), load(src + 8), load(src + 4), load(src + 12)};
-    const factor f1 = twiddle_load(table, n / 2 - 4 * b - 4), f3 = twiddle_splat(table, n / 8 - b - 1),
-                 f00 = twiddle_load(table, n - 8 * b - 4), f01 = twiddle_load(table, n - 8 * b - 8);
-    butterfly(&v[0], &v[1], TWIDDLE_PERMUTE(f00, 0x1b), &c);
-    butterfly(&v[2], &v[3], TWIDDLE_PERMUTE(f01, 0x1b), &c);
+    const double *mirror = j->last_stages + 3 * n / 4 - 8 * b;
+    const vec w1 = load_doubles(j->last_stages + n / 4 - 4 * b - 4);
+    const factor f3 = twiddle_splat(table, n / 8 - b - 1);
+#define PERMUTED(w, order) factor_from(_mm256_permute4x64_pd(w, order), &c)
+    butterfly(&v[0], &v[1], PERMUTED(load_doubles(mirror - 4), 0x1b), &c);
+    butterfly(&v[2], &v[3], PERMUTED(load_doubles(mirror - 8), 0x1b), &c);
     exchange0(&v[0], &v[1]);
     exchange0(&v[2], &v[3]);
-    butterfly(&v[0], &v[1], TWIDDLE_PERMUTE(f1, 0xaf), &c); // 3 3 2 2
-    butterfly(&v[2], &v[3], TWIDDLE_PERMUTE(f1, 0x05), &c); // 1 1 0 0
+    butterfly(&v[0], &v[1], PERMUTED(w1, 0xaf), &c); // 3 3 2 2
+    butterfly(&v[2], &v[3], PERMUTED(w1, 0x05), &c); // 1 1 0 0
+#undef PERMUTED
     exchange1(&v[0], &v[1]);
     exchange1(&v[2], &v[3]);
     butterfly(&v[0], &v[1], twiddle_splat(table, n / 4 - 2 * b - 1), &c);
@@ -105,7 +108,11 @@ void vl_avx2_ntt_inverse(const vl_modulus *m, uint64_t *dst, const uint64_t *src
     const uint64_t q = m->q, scale = vl_arith_mul(scalar, m->n_inv, q);
     const double w = t->w[1];
     const uint64_t twiddle = w < 0 ? q - (uint64_t)-w : (uint64_t)w;
-    const job j = {t->w, (size_t)1 << m->log_n, consts_of(m), factor_of(scale, q),
+    const job j = {t->w,
+                   t->last,
+                   (size_t)1 << m->log_n,
+                   consts_of(m),
+                   factor_of(scale, q),
                    factor_of(vl_arith_mul(scale, twiddle, q), q)};
     double *doubles = (double *)dst;
     if (m->log_n == 4) {

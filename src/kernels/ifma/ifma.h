@@ -13,15 +13,29 @@
 typedef __m512i vec;
 #define LANES 8
 
-// The twiddles' table: psi^bitrev(t) for t < n and its companions, eight and eight: word t at 16 (t / 8) + t % 8, its
-// companion floor(w 2^52 / q) eight words on.
+// Twiddles lie eight and eight: word t of a table at 16 (t / 8) + t % 8, its companion floor(w 2^52 / q) eight on.
+//
+// The last six stages of 64 words, or the first six of the inverse: the twiddle of group g is word 2^stage + g of
+// `splat` in stages 0, 1, 2; in stages 3, 4, 5 vectors h = 0..3 hold them as the butterflies want them.
+typedef struct vl_ifma_stages {
+    uint64_t splat[16], lanes[3][4][16];
+} vl_ifma_stages;
+
+// A unit is what the last pass and the six stages after it work on: 64 words (log_n 6 to 9), 256 (10 and 13) or 512.
+// In those six stages the twiddles of unit b are those of a unit that is the same for all b, after word l of each 64
+// has been multiplied by rho^l, rho = psi^(1 + 2 bitrev(b)): the unit's twist. Proof: docs/design/kernels.md.
 typedef struct vl_ifma_tables {
-    uint64_t *w;
-    bool small; // q is small enough for the NTT without reductions, see vl_ifma_is_small
+    uint64_t *w;                       // psi^bitrev(t), t < n / 64: all stages but the last six
+    uint64_t *twist;                   // for each unit rho^c, c < 8, then rho^(8a), a < 8
+    vl_ifma_stages *forward, *inverse; // for each 64 words of a unit
+    bool small;                        // the NTT needs no reductions: floor(2^52 / q) >= 64
 } vl_ifma_tables;
 
 // Below log_n = 6 the reference's NTT and tables serve.
 #define VL_IFMA_MIN_LOG_N 6
+
+// log2 of the 64s in a unit
+static inline unsigned vl_ifma_log_unit(unsigned log_n) { return log_n < 10 ? 0 : log_n == 10 || log_n == 13 ? 2 : 3; }
 
 velum_status vl_ifma_tables_new(vl_modulus *m);
 void vl_ifma_tables_free(vl_modulus *m);

@@ -2,26 +2,28 @@
 // Forward NTT: passes of three or two stages, depth first so that a block stays in the nearest cache, down to blocks of
 // 64, whose last six stages run in registers.
 //
-// Two variants, chosen by the modulus. Large q: Harvey's butterfly, values in [0, 4q). Small q: no reduction at all;
-// the first stage adds 2q log_n to its X, each stage moves a value by less than 2q either way, so that values stay
-// in (0, (4 log_n + 1) q); all words are loose.
+// Two variants, chosen by the modulus. Large q: Harvey's butterfly, values in [0, 4q). Small q: no reduction at all; a
+// stage moves a value by less than 2q either way, so that a bias of 2q times the stages to come, added to the first
+// one's X, keeps values positive; all words are loose. Twice: before the first stage, and by the twist before the last
+// six.
 #include "kernels/ifma/ntt.h"
 #include "kernels/ref/ref.h"
 
 typedef struct job {
-    const uint64_t *table;
-    uint64_t bias, barrett;
+    const vl_ifma_tables *t;
     size_t n;
-    consts c;
+    vec bias, bias64; // of the first stage, of the last six
+    wide_consts k;
 } job;
 
-INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool small) {
+// fresh: a large q's X is below 2q already.
+INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool fresh, bool small) {
     vec r = mul_shoup_loose(*y, t.w, t.shoup, c);
     if (small) {
         *y = vsub(*x, r);
         *x = vadd(*x, r);
     } else {
-        vec a = subtract_once(*x, c->q2);
+        vec a = fresh ? *x : subtract_once(*x, c->q2);
         r = vand(r, c->mask);
         *x = vadd(a, r);
         *y = vadd(vsub(a, r), c->q2);
@@ -32,17 +34,16 @@ INLINE void butterfly(vec *x, vec *y, twiddle t, const consts *c, bool small) {
 INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups, size_t i, size_t stride,
                  unsigned log_radix, bool first, bool small) {
     const unsigned radix = 1u << log_radix;
-    const consts c = j->c;
-    const vec bias = splat(j->bias);
+    const consts c = j->k.c;
     twiddle t[8];
     for (unsigned s = 0; s < log_radix; s++)
-        for (unsigned k = 0; k < 1u << s; k++) t[(1u << s) + k] = twiddle_splat(j->table, ((groups + i) << s) + k);
+        for (unsigned k = 0; k < 1u << s; k++) t[(1u << s) + k] = twiddle_splat(j->t->w, ((groups + i) << s) + k);
     for (size_t at = 0; at < stride; at += LANES) {
         vec v[8];
 #pragma GCC unroll 8
         for (unsigned k = 0; k < radix; k++) {
             v[k] = load(src + at + k * stride);
-            if (first && small && k < radix / 2) v[k] = vadd(v[k], bias);
+            if (first && small && k < radix / 2) v[k] = vadd(v[k], j->bias);
         }
 #pragma GCC unroll 3
         for (unsigned s = 0; s < log_radix; s++) {
@@ -50,7 +51,7 @@ INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups
 #pragma GCC unroll 8
             for (unsigned k = 0; k < radix / 2; k++) {
                 unsigned g = k / half, x = g * 2 * half + k % half;
-                butterfly(&v[x], &v[x + half], t[(1u << s) + g], &c, small);
+                butterfly(&v[x], &v[x + half], t[(1u << s) + g], &c, false, small);
             }
         }
 #pragma GCC unroll 8
@@ -59,23 +60,24 @@ INLINE void pass(const job *j, uint64_t *dst, const uint64_t *src, size_t groups
 }
 
 INLINE vec finish(vec x, const job *j, bool small) {
-    if (!small) return subtract_once(subtract_once(x, j->c.q2), j->c.q);
-    vec quotient = mul_hi(zero(), x, splat(j->barrett));
-    return subtract_once(vand(mul_lo(x, quotient, j->c.minus_q), j->c.mask), j->c.q);
+    return small ? reduce_word(x, &j->k) : subtract_once(subtract_once(x, j->k.c.q2), j->k.c.q);
 }
 
-// The last six stages of `blocks` blocks of 64 from block b on, stage by stage side by side: their chains are
-// independent, and the processor sees only so far ahead.
-INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t b, unsigned blocks, bool first,
-                   bool small) {
-    const uint64_t *table = j->table;
-    const size_t n = j->n;
-    const consts c = j->c;
+// A unit's twist and the last six stages, on `blocks` of its blocks of 64 from number `place` on; stage by stage side
+// by side: their chains are independent, and the processor sees only so far ahead.
+INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, const twiddle *twist, unsigned place,
+                   unsigned blocks, bool small) {
+    const vl_ifma_stages *stages = j->t->forward + place;
+    const consts c = j->k.c;
+    const vec bias = small ? j->bias64 : zero();
     vec v[16];
-#pragma GCC unroll 16
-    for (unsigned k = 0; k < 8 * blocks; k++) {
-        v[k] = load(src + 8 * k);
-        if (first && small && k < 4) v[k] = vadd(v[k], splat(j->bias));
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < 8; k++) {
+#pragma GCC unroll 2
+        for (unsigned u = 0; u < blocks; u++) {
+            vec r = mul_shoup_add(k < 4 ? bias : zero(), load(src + 64 * u + 8 * k), twist[k], &c);
+            v[8 * u + k] = k < 4 && !small ? vand(r, c.mask) : r;
+        }
     }
 #pragma GCC unroll 3
     for (unsigned s = 0; s < 3; s++) {
@@ -83,56 +85,48 @@ INLINE void last64(const job *j, uint64_t *dst, const uint64_t *src, size_t b, u
 #pragma GCC unroll 8
         for (unsigned k = 0; k < 4 * blocks; k++) {
             unsigned g = k / half, x = g * 2 * half + k % half;
-            butterfly(&v[x], &v[x + half], twiddle_splat(table, ((n / 64 + b) << s) + g), &c, small);
+            const twiddle t = twiddle_splat(stages[k / 4].splat, (1u << s) + g % (1u << s));
+            butterfly(&v[x], &v[x + half], t, &c, s == 0, small);
         }
     }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const long long g = 2 * (h % 4);
-        const vec index = _mm512_setr_epi64(g, g, g, g, g + 1, g + 1, g + 1, g + 1);
-        exchange2(&v[2 * h], &v[2 * h + 1]);
-        const twiddle t = twiddle_permute(twiddle_load(table, n / 8 + 8 * (b + h / 4)), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, &c, small);
+#define STAGE(exchange, s)                                                                                             \
+    _Pragma("GCC unroll 8") for (unsigned h = 0; h < 4 * blocks; h++) {                                                \
+        exchange(&v[2 * h], &v[2 * h + 1]);                                                                            \
+        butterfly(&v[2 * h], &v[2 * h + 1], twiddle_load(stages[h / 4].lanes[s][h % 4], 0), &c, false, small);         \
     }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const long long g = 4 * (h & 1);
-        const vec index = _mm512_setr_epi64(g, g, g + 1, g + 1, g + 2, g + 2, g + 3, g + 3);
-        exchange1(&v[2 * h], &v[2 * h + 1]);
-        const twiddle t = twiddle_permute(twiddle_load(table, n / 4 + 16 * b + 8 * (h / 2)), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, &c, small);
-    }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        exchange0(&v[2 * h], &v[2 * h + 1]);
-        butterfly(&v[2 * h], &v[2 * h + 1], twiddle_load(table, n / 2 + 32 * b + 8 * h), &c, small);
-    }
+    STAGE(exchange2, 0)
+    STAGE(exchange1, 1)
+    STAGE(exchange0, 2)
+#undef STAGE
 #pragma GCC unroll 16
     for (unsigned k = 0; k < 8 * blocks; k++) store(dst + 8 * k, finish(v[k], j, small));
 }
 
-// Group i of `groups`, i.e. the block of n / groups words at dst; all that is left to do there.
-INLINE void block(const job *j, uint64_t *dst, size_t groups, size_t i, bool small) {
-    size_t size = j->n / groups;
-    if (size == 512) {
-        pass(j, dst, dst, groups, i, 64, 3, false, small);
-        for (size_t k = 0; k < 8; k += 2) last64(j, dst + 64 * k, dst + 64 * k, 8 * i + k, 2, false, small);
-    } else if (size == 256) {
-        pass(j, dst, dst, groups, i, 64, 2, false, small);
-        for (size_t k = 0; k < 4; k += 2) last64(j, dst + 64 * k, dst + 64 * k, 4 * i + k, 2, false, small);
-    } else {
-        last64(j, dst, dst, i, 1, false, small);
+// Unit i of `units`: what is left once blocks are as small as that.
+INLINE void unit(const job *j, uint64_t *dst, const uint64_t *src, size_t units, size_t i, unsigned log_unit,
+                 bool small) {
+    twiddle twist[8];
+    twist_make(twist, j->t->twist, i, &j->k);
+    if (log_unit == 0) {
+        last64(j, dst, src, twist, 0, 1, small);
+        return;
     }
+    pass(j, dst, src, units, i, 64, log_unit, false, small);
+    for (unsigned k = 0; k < 1u << log_unit; k += 2)
+        last64(j, dst + (size_t)64 * k, dst + (size_t)64 * k, twist, k, 2, small);
 }
 
+// Group i of `groups`, i.e. the block of n / groups words at dst; all that is left to do there.
 #define DEFINE_REST(suffix, small)                                                                                     \
     static void rest##suffix(const job *j, uint64_t *dst, size_t groups, size_t i) {                                   \
         size_t size = j->n / groups;                                                                                   \
-        if (size <= 512) {                                                                                             \
-            block(j, dst, groups, i, small);                                                                           \
-            return;                                                                                                    \
-        }                                                                                                              \
-        if (size == 16384) {                                                                                           \
+        if (size == 64) {                                                                                              \
+            unit(j, dst, dst, groups, i, 0, small);                                                                    \
+        } else if (size == 256) {                                                                                      \
+            unit(j, dst, dst, groups, i, 2, small);                                                                    \
+        } else if (size == 512) {                                                                                      \
+            unit(j, dst, dst, groups, i, 3, small);                                                                    \
+        } else if (size == 16384) {                                                                                    \
             pass(j, dst, dst, groups, i, size / 4, 2, false, small);                                                   \
             for (size_t k = 0; k < 4; k++) rest##suffix(j, dst + k * (size / 4), 4 * groups, 4 * i + k);               \
         } else {                                                                                                       \
@@ -148,7 +142,7 @@ INLINE void forward(const job *j, uint64_t *dst, const uint64_t *src, unsigned l
     const size_t n = j->n;
     unsigned before = log_n - 6, first = before == 1 ? 1 : before % 3 == 0 ? 3 : 2;
     if (before == 0) {
-        last64(j, dst, src, 0, 1, true, small);
+        unit(j, dst, src, 1, 0, 0, small);
         return;
     }
     if (first == 1) pass(j, dst, src, 1, 0, n / 2, 1, true, small);
@@ -169,7 +163,8 @@ void vl_ifma_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src
         return;
     }
     const vl_ifma_tables *t = m->tables;
-    const job j = {t->w, 2 * m->q * m->log_n, m->barrett52, (size_t)1 << m->log_n, consts_of(m)};
+    const unsigned before = m->log_n - 6;
+    const job j = {t, (size_t)1 << m->log_n, splat(2 * m->q * before), splat(2 * m->q * 6), wide_consts_of(m)};
     if (t->small)
         forward(&j, dst, src, m->log_n, true);
     else

@@ -8,17 +8,17 @@
 #include "kernels/ref/ref.h"
 
 typedef struct job {
-    const uint64_t *table;
+    const vl_ifma_tables *t;
     size_t n;
     uint64_t q;
     wide_consts k;
     twiddle scale, last; // scalar / n; scalar / n times the last stage's twiddle
 } job;
 
-// bound: a multiple of q that Y - X cannot fall below, negated.
-INLINE void butterfly(vec *x, vec *y, twiddle t, vec bound, const consts *c, bool small) {
+// bound: a multiple of q that Y - X cannot fall below, negated. before_twist: a product takes both next.
+INLINE void butterfly(vec *x, vec *y, twiddle t, vec bound, const consts *c, bool before_twist, bool small) {
     vec d = vadd(vsub(*y, *x), bound);
-    if (small) {
+    if (small || before_twist) {
         *x = vadd(*x, *y);
         *y = mul_shoup_loose(d, t.w, t.shoup, c);
     } else {
@@ -39,7 +39,7 @@ INLINE void pass(const job *j, uint64_t *dst, size_t groups, size_t i, size_t st
     twiddle t[8];
     for (unsigned s = 0; s < log_radix; s++)
         for (unsigned k = 0; k < 1u << s; k++)
-            t[(1u << s) + k] = twiddle_splat(j->table, ((2 * groups - i) << s) - 1 - k);
+            t[(1u << s) + k] = twiddle_splat(j->t->w, ((2 * groups - i) << s) - 1 - k);
     if (top) t[1] = j->last;
     for (size_t at = 0; at < stride; at += LANES) {
         vec v[8];
@@ -52,7 +52,7 @@ INLINE void pass(const job *j, uint64_t *dst, size_t groups, size_t i, size_t st
 #pragma GCC unroll 8
             for (unsigned k = 0; k < radix / 2; k++) {
                 unsigned g = k / half, x = g * 2 * half + k % half;
-                butterfly(&v[x], &v[x + half], t[(1u << s) + g], bound, &c, small);
+                butterfly(&v[x], &v[x + half], t[(1u << s) + g], bound, &c, false, small);
             }
         }
         if (top) {
@@ -69,53 +69,59 @@ INLINE void pass(const job *j, uint64_t *dst, size_t groups, size_t i, size_t st
     }
 }
 
-// The first six stages of `blocks` blocks of 64 from block b on, side by side as in the forward NTT.
-INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, size_t b, unsigned blocks, bool small) {
-    const uint64_t *table = j->table;
-    const size_t n = j->n;
+// The first six stages, on `blocks` of a unit's blocks of 64 from number `place` on, side by side as in the forward
+// NTT; then the twist.
+INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, const twiddle *twist, unsigned place,
+                    unsigned blocks, bool small) {
+    const vl_ifma_stages *stages = j->t->inverse + place;
     const consts c = j->k.c;
     vec v[16];
 #define BOUND(stage) (small ? splat(j->q << (stage)) : c.q2)
 #pragma GCC unroll 16
     for (unsigned k = 0; k < 8 * blocks; k++) v[k] = load(src + 8 * k);
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const vec index = _mm512_setr_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-        const twiddle t = twiddle_permute(twiddle_load(table, n - 32 * b - 8 * h - 8), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, BOUND(0), &c, small);
-        exchange0(&v[2 * h], &v[2 * h + 1]);
+#define STAGE(exchange, s)                                                                                             \
+    _Pragma("GCC unroll 8") for (unsigned h = 0; h < 4 * blocks; h++) {                                                \
+        const twiddle t = twiddle_load(stages[h / 4].lanes[s][h % 4], 0);                                              \
+        butterfly(&v[2 * h], &v[2 * h + 1], t, BOUND(2 - (s)), &c, false, small);                                      \
+        exchange(&v[2 * h], &v[2 * h + 1]);                                                                            \
     }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const long long g = 7 - 4 * (h & 1);
-        const vec index = _mm512_setr_epi64(g, g, g - 1, g - 1, g - 2, g - 2, g - 3, g - 3);
-        const twiddle t = twiddle_permute(twiddle_load(table, n / 2 - 16 * b - 8 * (h / 2) - 8), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, BOUND(1), &c, small);
-        exchange1(&v[2 * h], &v[2 * h + 1]);
-    }
-#pragma GCC unroll 8
-    for (unsigned h = 0; h < 4 * blocks; h++) {
-        const long long g = 7 - 2 * (long long)(h % 4);
-        const vec index = _mm512_setr_epi64(g, g, g, g, g - 1, g - 1, g - 1, g - 1);
-        const twiddle t = twiddle_permute(twiddle_load(table, n / 4 - 8 * (b + h / 4) - 8), index);
-        butterfly(&v[2 * h], &v[2 * h + 1], t, BOUND(2), &c, small);
-        exchange2(&v[2 * h], &v[2 * h + 1]);
-    }
+    STAGE(exchange0, 2)
+    STAGE(exchange1, 1)
+    STAGE(exchange2, 0)
+#undef STAGE
 #pragma GCC unroll 3
     for (unsigned s = 3; s-- > 0;) {
         const unsigned half = 4u >> s;
 #pragma GCC unroll 8
         for (unsigned k = 0; k < 4 * blocks; k++) {
             unsigned g = k / half, x = g * 2 * half + k % half;
-            butterfly(&v[x], &v[x + half], twiddle_splat(table, ((n / 32 - b) << s) - 1 - g), BOUND(5 - s), &c, small);
+            const twiddle t = twiddle_splat(stages[k / 4].splat, (1u << s) + g % (1u << s));
+            butterfly(&v[x], &v[x + half], t, BOUND(5 - s), &c, s == 0, small);
         }
     }
 #undef BOUND
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < 8; k++) {
 #pragma GCC unroll 2
-    for (unsigned u = 0; u < blocks; u++)
-        if (small) v[8 * u] = reduce_loose(v[8 * u], j);
-#pragma GCC unroll 16
-    for (unsigned k = 0; k < 8 * blocks; k++) store(dst + 8 * k, v[k]);
+        for (unsigned u = 0; u < blocks; u++) {
+            vec r = mul_shoup_loose(v[8 * u + k], twist[k].w, twist[k].shoup, &c);
+            store(dst + 64 * u + 8 * k, small ? r : vand(r, c.mask));
+        }
+    }
+}
+
+// Unit i of `units`, with its mirror image's twist.
+INLINE void unit(const job *j, uint64_t *dst, const uint64_t *src, size_t units, size_t i, unsigned log_unit,
+                 bool small) {
+    twiddle twist[8];
+    twist_make(twist, j->t->twist, units - 1 - i, &j->k);
+    if (log_unit == 0) {
+        first64(j, dst, src, twist, 0, 1, small);
+        return;
+    }
+    for (unsigned k = 0; k < 1u << log_unit; k += 2)
+        first64(j, dst + (size_t)64 * k, src + (size_t)64 * k, twist, k, 2, small);
+    pass(j, dst, units, i, 64, log_unit, false, small);
 }
 
 // All stages inside group i of `groups`, i.e. in the block of n / groups words at dst; the first reads src.
@@ -123,13 +129,11 @@ INLINE void first64(const job *j, uint64_t *dst, const uint64_t *src, size_t b, 
     static void inside##suffix(const job *j, uint64_t *dst, const uint64_t *src, size_t groups, size_t i) {            \
         size_t size = j->n / groups;                                                                                   \
         if (size == 64) {                                                                                              \
-            first64(j, dst, src, i, 1, small);                                                                         \
-        } else if (size == 512) {                                                                                      \
-            for (size_t k = 0; k < 8; k += 2) first64(j, dst + 64 * k, src + 64 * k, 8 * i + k, 2, small);             \
-            pass(j, dst, groups, i, 64, 3, false, small);                                                              \
+            unit(j, dst, src, groups, i, 0, small);                                                                    \
         } else if (size == 256) {                                                                                      \
-            for (size_t k = 0; k < 4; k += 2) first64(j, dst + 64 * k, src + 64 * k, 4 * i + k, 2, small);             \
-            pass(j, dst, groups, i, 64, 2, false, small);                                                              \
+            unit(j, dst, src, groups, i, 2, small);                                                                    \
+        } else if (size == 512) {                                                                                      \
+            unit(j, dst, src, groups, i, 3, small);                                                                    \
         } else if (size == 16384) {                                                                                    \
             size /= 4;                                                                                                 \
             for (size_t k = 0; k < 4; k++) inside##suffix(j, dst + k * size, src + k * size, 4 * groups, 4 * i + k);   \
@@ -172,8 +176,7 @@ void vl_ifma_ntt_inverse(const vl_modulus *m, uint64_t *dst, const uint64_t *src
     }
     const vl_ifma_tables *t = m->tables;
     const uint64_t scale = vl_arith_mul(scalar, m->n_inv, m->q), last = vl_arith_mul(scale, t->w[1], m->q);
-    const job j = {
-        t->w, (size_t)1 << m->log_n, m->q, wide_consts_of(m), twiddle_of(scale, m->q), twiddle_of(last, m->q)};
+    const job j = {t, (size_t)1 << m->log_n, m->q, wide_consts_of(m), twiddle_of(scale, m->q), twiddle_of(last, m->q)};
     if (t->small)
         inverse(&j, dst, src, m->log_n, true);
     else
