@@ -93,8 +93,10 @@ static bool needs_range(const vl_nn_plan *p) {
     return false;
 }
 
-static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl_program *p) {
+static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, const vl_bootstrap_params *set,
+                            vl_program *p) {
     vl_nn_goal goal = {.target = opt->target,
+                       .set = set,
                        .batch = opt->batch,
                        .memory = opt->memory_bytes ? opt->memory_bytes : 16ull << 30,
                        .security = opt->security_bits ? opt->security_bits : 128};
@@ -102,7 +104,7 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl
     vl_nn_choice best, second;
     uint32_t found = 0;
     VL_TRY(attempt_of(g, true, opt->calibration, &packed));
-    bool shallow = !needs_range(&packed.plan);
+    bool shallow = !set && !needs_range(&packed.plan);
     if (shallow) VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
     if (opt->target == VELUM_THROUGHPUT && shallow) {
         VL_TRY(attempt_of(g, false, opt->calibration, &spread));
@@ -119,7 +121,8 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl
     return vl_nn_emit(l, g, &best, opt, p);
 }
 
-velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_options *opt, vl_program *out) {
+velum_status vl_nn_compile_with(const void *onnx, size_t size, const velum_compile_options *opt,
+                                const vl_bootstrap_params *set, vl_program *out) {
     static const velum_compile_options plain;
     if (!opt) opt = &plain;
     uint32_t bits = opt->security_bits;
@@ -134,7 +137,7 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
     vl_program p = {0};
     vl_nn_pass_report report;
     velum_status status = vl_nn_passes(&g, &report);
-    if (status == VELUM_OK) status = compile(&g, opt, &p);
+    if (status == VELUM_OK) status = compile(&g, opt, set, &p);
     vl_nn_graph_clear(&g);
     if (status != VELUM_OK) {
         vl_program_clear(&p);
@@ -142,6 +145,10 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
     }
     *out = p;
     return VELUM_OK;
+}
+
+velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_options *opt, vl_program *out) {
+    return vl_nn_compile_with(onnx, size, opt, NULL, out);
 }
 
 // ---- evaluate ----

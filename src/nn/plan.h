@@ -108,6 +108,7 @@ typedef struct vl_nn_goal {
     velum_target target;
     uint64_t batch, memory;
     uint32_t security;
+    const vl_bootstrap_params *set; // this alone; NULL: the cheapest way there is
 } vl_nn_goal;
 // Adds the best choice for this plan to what was found so far: *best is replaced if it is better, and its old content
 // then is *second. `found` counts. VELUM_E_LIMIT if nothing fits at all and found is 0 at the end (see
