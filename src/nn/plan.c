@@ -195,6 +195,7 @@ static velum_status add_base(build *b, uint32_t i) {
         op.kind = base->act->compare ? VL_OP_GATE : VL_OP_POLY;
         op.compare = base->act->compare;
         op.poly = base->act->poly;
+        op.fit_error = op.poly ? base->act->error : 0;
         op.src[1] = op.compare ? op.src[0] : 0;
         op.count = op.compare ? op.compare->minimax->count : 0;
     }

@@ -13,7 +13,8 @@
 #include <time.h>
 
 #define NETS_CALIBRATION 96
-#define NETS_ROOM 512 // most numbers in a row
+#define NETS_ERROR 2e-3 // of an answer, whatever is declared: bounds of deep networks are wide
+#define NETS_ROOM 512   // most numbers in a row
 
 typedef struct net_case {
     const char *name; // tests/nn/nets/<name>.onnx
@@ -21,7 +22,6 @@ typedef struct net_case {
     velum_target target;
     uint64_t batch;
     uint32_t rows; // requests to run; 0: 2
-    double off;    // by how much approximations may miss the model, beside the declared error
 } net_case;
 
 static UNUSED double net_seconds(void) {
@@ -136,7 +136,7 @@ static UNUSED void net_run(const net_case *c) {
                   "compile %.2f keys %.2f load %.2f run %.2f s\n",
                   c->name, p.manifest.params.log_n, p.manifest.params.q_count, p.manifest.in.lanes, refreshed, worst,
                   p.manifest.error_bound, largest, compiled, seconds[0], seconds[1], seconds[2]);
-    if (!(worst <= p.manifest.error_bound + c->off))
+    if (!(worst <= p.manifest.error_bound && worst <= NETS_ERROR * (1 + largest)))
         fail_msg("%s: off by %g, declared %g", c->name, worst, p.manifest.error_bound);
     velum_table_free(&want);
     velum_table_free(&got);

@@ -2,21 +2,22 @@
 // Networks with activations that are no squares, encrypted, with bootstraps by a small set that is not secure.
 #include "nn/nets.h"
 
-#define DEEP(n) {.name = n, .bootstraps = true, .rows = 1}
+#define DEEP(n)                                                                                                        \
+    { .name = n, .bootstraps = true, .rows = 1 }
 
 static void polynomials(void **state) {
     (void)state;
-    static const net_case nets[] = {DEEP("mlp_sigmoid"), DEEP("mlp_tanh"), DEEP("mlp_gelu"),  DEEP("mlp_silu"),
-                                    DEEP("mlp_softplus"), DEEP("mlp_mish"), DEEP("mlp_elu"), DEEP("conv_silu"),
-                                    DEEP("deep_square")};
+    static const net_case nets[] = {DEEP("mlp_sigmoid"), DEEP("mlp_tanh"),     DEEP("mlp_gelu"),
+                                    DEEP("mlp_silu"),    DEEP("mlp_softplus"), DEEP("mlp_mish"),
+                                    DEEP("mlp_elu"),     DEEP("conv_silu"),    DEEP("deep_square")};
     net_run_all(nets, sizeof nets / sizeof *nets);
 }
 
 static void comparisons(void **state) {
     (void)state;
-    static const net_case nets[] = {DEEP("mlp_relu"),    DEEP("lenet_relu"), DEEP("lenet_max"),
-                                    DEEP("vgg_relu"),    DEEP("resnet_relu"), DEEP("leaky"),
-                                    DEEP("maximum"),     DEEP("clips"),      DEEP("dlrm_relu")};
+    static const net_case nets[] = {DEEP("mlp_relu"), DEEP("lenet_relu"),  DEEP("lenet_max"),
+                                    DEEP("vgg_relu"), DEEP("resnet_relu"), DEEP("leaky"),
+                                    DEEP("maximum"),  DEEP("clips"),       DEEP("dlrm_relu")};
     net_run_all(nets, sizeof nets / sizeof *nets);
 }
 
