@@ -60,8 +60,8 @@ static velum_status plan_map(const deep *d, const vl_nn_op *op, uint16_t level, 
 static double map_seconds(const deep *d, const vl_lintrans_cost *c, uint16_t level) {
     const vl_lintrans_prices p = vl_nn_prices(&d->ring, level);
     double division = (p.rotation - p.decompose - p.hoisted) / 2;
-    return c->hoisted * p.hoisted + c->decompositions * p.decompose + c->mod_downs * division + c->products * p.product +
-           c->rotations * p.rotation + vl_nn_cost_rescale(&d->ring, level);
+    return c->hoisted * p.hoisted + c->decompositions * p.decompose + c->mod_downs * division +
+           c->products * p.product + c->rotations * p.rotation + vl_nn_cost_rescale(&d->ring, level);
 }
 
 static double price(const void *arg, const vl_nn_op *op, uint16_t level) {
@@ -102,7 +102,8 @@ static velum_status pack(deep *d, const vl_nn_plan *placed, const vl_bootstrap_p
             k->seconds[i] = map_seconds(d, &map->cost, op->level);
             // What does not fit is kept as coefficients: one limb a diagonal at least.
             uint64_t kept = map->sparse ? 1 : op->level + d->ring.special;
-            uint64_t in = vl_nn_period(op->cols), out = vl_nn_period(op->rows), period = (in > out ? in : out) * d->lanes;
+            uint64_t in = vl_nn_period(op->cols), out = vl_nn_period(op->rows),
+                     period = (in > out ? in : out) * d->lanes;
             k->memory += (uint64_t)map->cost.diagonals * kept * limb * period / d->slots; // diagonals repeat
         } else if (op->kind == VL_OP_BOOTSTRAP) {
             k->seconds[i] = b->seconds;
@@ -220,8 +221,7 @@ static velum_status leveled(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_g
     for (uint32_t log_n = 13; log_n <= 16; log_n++)
         for (uint32_t alpha = 1; alpha <= ALPHA_MOST && alpha <= p->depth; alpha++) {
             const vl_nn_ring ring = {.log_n = log_n, .special = alpha, .alpha = alpha};
-            if (50.5 + 50.0 * alpha + (p->depth - 1.0) * SCALE_LEAST >
-                vl_security_max_log_qp(log_n, 0, goal->security))
+            if (50.5 + 50.0 * alpha + (p->depth - 1.0) * SCALE_LEAST > vl_security_max_log_qp(log_n, 0, goal->security))
                 continue;
             for (uint32_t lanes = lanes_wanted(goal, 1u << (log_n - 1)); lanes >= 1; lanes /= 2) {
                 VL_TRY(try_leveled(l, p, goal, ring, lanes, best, second, found));
@@ -233,9 +233,10 @@ static velum_status leveled(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_g
 
 velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                                vl_nn_choice *second, uint32_t *found) {
+    const bool known = *found > 0; // a way without bootstraps
     if (goal->set) return try_set(l, p, goal, goal->set, best, second, found);
     if (p->depth < VL_MAX_LIMBS - 1) VL_TRY(leveled(l, p, goal, best, second, found));
-    for (const vl_bootstrap_params *set = vl_bootstrap_sets(); set->name; set++) {
+    for (const vl_bootstrap_params *set = vl_bootstrap_sets(); set->name && !known; set++) {
         if (set->security_bits < goal->security || set->order != VL_SLOTS_FIRST) continue;
         VL_TRY(try_set(l, p, goal, set, best, second, found));
     }

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define MAX_BATCH ((uint64_t)1 << 24)
+#define SPARSE_LEAST 4096.0          // entries of a matrix that is worth a look at its diagonals
+#define SPARSE_SHARE 4.0             // of them one in so many is not zero, at most
 #define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
 
 // ---- tables ----
@@ -93,6 +95,16 @@ static bool needs_range(const vl_nn_plan *p) {
     return false;
 }
 
+// Convolutions: most of a matrix is zero, and so may be most of its diagonals.
+static bool is_sparse(const vl_nn_plan *p) {
+    for (uint32_t i = 0; i < p->op_count; i++) {
+        const vl_nn_op *op = &p->ops[i];
+        double entries = (double)op->rows * op->cols;
+        if (op->kind == VL_OP_LINTRANS && entries >= SPARSE_LEAST && op->nonzero * SPARSE_SHARE < entries) return true;
+    }
+    return false;
+}
+
 static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, const vl_bootstrap_params *set,
                             vl_program *p) {
     vl_nn_goal goal = {.target = opt->target,
@@ -110,7 +122,8 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
         VL_TRY(attempt_of(g, false, opt->calibration, &spread));
         VL_TRY(vl_nn_choose(&spread.lowered, &spread.plan, &goal, &best, &second, &found));
     }
-    if (found == 0) VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
+    if (found == 0 || is_sparse(&packed.plan))
+        VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
     vl_nn_lowered *l = best.plan == &spread.plan ? &spread.lowered : &packed.lowered;
     VL_TRY(vl_nn_note(l, "%u nodes became %u operations on %u features", g->imported, best.plan->op_count,

@@ -57,6 +57,12 @@ static UNUSED velum_table net_rows(const void *onnx, size_t size, uint64_t rows,
     return t;
 }
 
+static UNUSED void *net_file(const net_case *c, size_t *size) {
+    char path[128];
+    snprintf(path, sizeof path, "tests/nn/nets/%s.onnx", c->name);
+    return read_file(path, size);
+}
+
 static UNUSED void net_must(velum_status status, const net_case *c, const char *what) {
     if (status != VELUM_OK) fail_msg("%s: %s: %s", c->name, what, velum_last_error());
 }
@@ -111,10 +117,8 @@ static UNUSED void net_session(const net_case *c, const velum_buffer *program, c
 }
 
 static UNUSED void net_run(const net_case *c) {
-    char path[128];
     size_t size;
-    snprintf(path, sizeof path, "tests/nn/nets/%s.onnx", c->name);
-    void *onnx = read_file(path, &size);
+    void *onnx = net_file(c, &size);
     vl_program p = {0};
     velum_buffer program, client;
     double start = net_seconds(), seconds[3];
