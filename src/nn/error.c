@@ -45,8 +45,9 @@ static double key_switch(const noise *e, uint16_t level) {
     return e->n * (sum * e->n / 12) * VL_SIGMA * VL_SIGMA / e->v_scale + e->v_round;
 }
 
-// The noise that a linear map adds to element i of its result.
-static double linear(const noise *e, const vl_nn_op *op, const vl_nn_map *map, uint32_t i, double in_bound) {
+// The noise that a linear map adds to element i of its result; `keys`: of a key switch at its level.
+static double linear(const noise *e, const vl_nn_op *op, const vl_nn_map *map, uint32_t i, double keys,
+                     double in_bound) {
     double v_row = 0, v_bias = op->bias ? e->v_encode : 0;
     const vl_nn_sparse *m = op->m;
     for (size_t k = m->start[i]; k < m->start[i + 1]; k++) v_row += m->val[k] * m->val[k];
@@ -58,9 +59,9 @@ static double linear(const noise *e, const vl_nn_op *op, const vl_nn_map *map, u
     double folds = map->sparse ? 1 : (double)plan->copies * plan->folds;
     double giants = map->sparse ? map->cost.decompositions : plan->giants;
     double diagonals = map->sparse ? map->cost.diagonals : plan->babies * giants * folds;
-    double v = v_row * key_switch(e, op->level) + diagonals * e->v_encode * in_bound * in_bound + v_bias;
-    v += folds * (e->v_round + giants * key_switch(e, op->level) / e->v_scale);
-    return v + (folds - 1) * key_switch(e, op->level);
+    double v = v_row * keys + diagonals * e->v_encode * in_bound * in_bound + v_bias;
+    v += folds * (e->v_round + giants * keys / e->v_scale);
+    return v + (folds - 1) * keys;
 }
 
 // The largest slope of a polynomial on its range, by differences.
@@ -86,23 +87,24 @@ static double walk(const noise *e, double **gain, double *bias) {
         const double *g = gain[op->dst];
         const vl_nn_value *x = &p->values[op->src[0]], *y = &p->values[op->src[1]];
         const double coarse = op->scale_bound > 1 ? op->scale_bound : 1; // its scale is smaller by that
-        const double rounds = e->v_round + key_switch(e, op->level) / e->v_scale;
+        const double keys = key_switch(e, op->level), rounds = e->v_round + keys / e->v_scale;
+        const double refresh = op->kind == VL_OP_BOOTSTRAP ? 1.57 * exp2(-2 * e->c->bootstrap->precision_bits) : 0;
         const double steep = op->kind == VL_OP_POLY ? slope(op->poly) : 1;
         for (uint32_t k = 0; k < p->values[op->dst].dim; k++) {
             if (g[k] == 0) continue;
             double v = 0, *gx = gain[op->src[0]], *gy = gain[op->src[1]];
             switch (op->kind) {
             case VL_OP_LINTRANS:
-                v = linear(e, op, &e->c->packing.maps[i], k, x->bound);
+                v = linear(e, op, &e->c->packing.maps[i], k, keys, x->bound);
                 for (size_t j = op->m->start[k]; j < op->m->start[k + 1]; j++)
                     gx[op->m->col[j]] += g[k] * fabs(op->m->val[j]);
                 break;
             case VL_OP_SQUARE:
-                v = e->v_round + key_switch(e, op->level) / e->v_scale;
+                v = rounds;
                 gx[k] += 2 * fmin(x->most[k], x->bound) * g[k];
                 break;
             case VL_OP_MUL:
-                v = e->v_round + key_switch(e, op->level) / e->v_scale;
+                v = rounds;
                 gx[k] += fmin(y->most[k], y->bound) * g[k];
                 gy[k] += fmin(x->most[k], x->bound) * g[k];
                 break;
@@ -122,7 +124,7 @@ static double walk(const noise *e, double **gain, double *bias) {
                 gx[k] += g[k];
                 break;
             case VL_OP_BOOTSTRAP: // its precision is of the mean; 1.25 times that is the deviation
-                v = 1.57 * exp2(-2 * e->c->bootstrap->precision_bits);
+                v = refresh;
                 gx[k] += g[k];
                 break;
             default: // MASK

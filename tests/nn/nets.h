@@ -19,6 +19,7 @@
 typedef struct net_case {
     const char *name; // tests/nn/nets/<name>.onnx
     bool bootstraps;  // by a small set that is not secure
+    bool sparse;      // of 2^6 slots: all values must fit them
     velum_target target;
     uint64_t batch;
     uint32_t rows; // requests to run; 0: 2
@@ -31,8 +32,8 @@ static UNUSED double net_seconds(void) {
 }
 
 // N = 2^10 and as many levels as the sets that are secure leave.
-static UNUSED vl_bootstrap_params net_set(void) {
-    vl_bootstrap_params set = *vl_bootstrap_params_find("INSECURE-n10-full");
+static UNUSED vl_bootstrap_params net_set(bool sparse) {
+    vl_bootstrap_params set = *vl_bootstrap_params_find(sparse ? "INSECURE-n10-sparse" : "INSECURE-n10-full");
     set.name = "INSECURE-n10-net";
     set.left = 11;
     return set;
@@ -70,7 +71,7 @@ static UNUSED void net_must(velum_status status, const net_case *c, const char *
 static UNUSED void net_compile(const net_case *c, const void *onnx, size_t size, vl_program *p, velum_buffer *program,
                                velum_buffer *client) {
     velum_table calibration = net_rows(onnx, size, NETS_CALIBRATION, 7);
-    const vl_bootstrap_params set = net_set();
+    const vl_bootstrap_params set = net_set(c->sparse);
     velum_compile_options opt = {.target = c->target, .batch = c->batch, .calibration = &calibration};
     net_must(vl_nn_compile_with(onnx, size, &opt, c->bootstraps ? &set : NULL, p), c, "compile");
     vl_writer w = vl_writer_of((size_t)1 << 28), half = vl_writer_of((size_t)1 << 28);

@@ -21,7 +21,19 @@ static void comparisons(void **state) {
     net_run_all(nets, sizeof nets / sizeof *nets);
 }
 
+// Values that repeat within few slots, which is what is bootstrapped.
+static void sparse_slots(void **state) {
+    (void)state;
+    static const net_case nets[] = {
+        {.name = "mlp_relu", .bootstraps = true, .sparse = true},
+        {.name = "dlrm_relu", .bootstraps = true, .sparse = true},
+        {.name = "mlp_elu", .bootstraps = true, .sparse = true, .target = VELUM_THROUGHPUT, .batch = 4, .rows = 6},
+    };
+    net_run_all(nets, sizeof nets / sizeof *nets);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(polynomials), cmocka_unit_test(comparisons)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(polynomials), cmocka_unit_test(comparisons),
+                                       cmocka_unit_test(sparse_slots)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
