@@ -59,6 +59,12 @@ static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const c
         c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
 }
 
+static velum_status note_error(vl_nn_lowered *l, const vl_nn_choice *c) {
+    double typical;
+    VL_TRY(vl_nn_error_typical(l->heap, c, &typical));
+    return vl_nn_note(l, "error: about %.2g expected (one deviation, estimated), at most %.2g", typical, c->error);
+}
+
 static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
     for (uint32_t i = 0; i < c->plan->op_count && c->plan->packed; i++) {
         const vl_nn_op *op = &c->plan->ops[i];
@@ -130,6 +136,7 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
                       best.plan->values[0].dim));
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
+    VL_TRY(note_error(l, &best));
     VL_TRY(note_plan(l, &best));
     return vl_nn_emit(l, g, &best, opt, p);
 }

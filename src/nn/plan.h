@@ -128,5 +128,8 @@ velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const 
 velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c, const velum_compile_options *opt,
                         vl_program *out);
 velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out);
+// The deviation of an output's error to be expected: an estimate. The bound of a deep network is far beyond it, as it
+// takes every weight and every derivative at its worst.
+velum_status vl_nn_error_typical(vl_nn_heap *h, const vl_nn_choice *c, double *out);
 
 #endif
