@@ -67,17 +67,18 @@ velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal,
         if (keys > goal->keys) return VELUM_OK;
     }
     c->score = score_of(c, goal);
+    ++*found;
+    if (*found > 2 && c->score > 1.001 * second->score * handicap(second)) return VELUM_OK; // whatever its error
     VL_TRY(vl_nn_error_bound(h, c, &c->error));
     uint64_t groups = goal->batch ? (goal->batch + c->packing.lanes - 1) / c->packing.lanes : 1;
     uint64_t cts = c->plan->packed ? 1 : c->plan->values[0].dim;
     c->query_bytes = groups * cts * c->plan->depth * ((uint64_t)8 << c->ring.log_n);
-    if (*found == 0 || better(c, best)) {
-        if (*found) *second = *best;
+    if (*found == 1 || better(c, best)) {
+        if (*found > 1) *second = *best;
         *best = *c;
-    } else if (*found == 1 || better(c, second)) {
+    } else if (*found == 2 || better(c, second)) {
         *second = *c;
     }
-    ++*found;
     return VELUM_OK;
 }
 

@@ -241,8 +241,10 @@ static velum_status leveled(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_g
 
 velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                                vl_nn_choice *second, uint32_t *found) {
+    const bool known = *found > 0; // a way without bootstraps
+    if (goal->set) return try_set(l, p, goal, goal->set, best, second, found);
     if (p->depth < VL_MAX_LIMBS - 1) VL_TRY(leveled(l, p, goal, best, second, found));
-    for (const vl_bootstrap_params *set = vl_bootstrap_sets(); set->name; set++) {
+    for (const vl_bootstrap_params *set = vl_bootstrap_sets(); set->name && !known; set++) {
         if (set->security_bits < goal->security || set->order != VL_SLOTS_FIRST) continue;
         VL_TRY(try_set(l, p, goal, set, best, second, found));
     }

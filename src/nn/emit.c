@@ -226,6 +226,7 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     VL_FAIL_IF(need > most, VELUM_E_LIMIT,
                "model: keys and weights take about %llu MiB of memory, the limit is %llu MiB",
                (unsigned long long)(need >> 20), (unsigned long long)(most >> 20));
+    p->memory_bytes = most;
     VL_FAIL_IF(!(p->notes = vl_strdup(l->notes ? l->notes : "")), VELUM_E_NOMEM, "program: notes");
     return vl_program_verify(p);
 }

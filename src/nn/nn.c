@@ -9,6 +9,8 @@
 
 #define MAX_BATCH ((uint64_t)1 << 24)
 #define MOST_THRIFT 64
+#define SPARSE_LEAST 4096.0          // entries of a matrix that is worth a look at its diagonals
+#define SPARSE_SHARE 4.0             // of them one in so many is not zero, at most
 #define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
 
 // ---- tables ----
@@ -59,6 +61,12 @@ static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const c
         c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
 }
 
+static velum_status note_error(vl_nn_lowered *l, const vl_nn_choice *c) {
+    double typical;
+    VL_TRY(vl_nn_error_typical(l->heap, c, &typical));
+    return vl_nn_note(l, "error: about %.2g expected (one deviation, estimated), at most %.2g", typical, c->error);
+}
+
 static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
     for (uint32_t i = 0; i < c->plan->op_count && c->plan->packed; i++) {
         const vl_nn_op *op = &c->plan->ops[i];
@@ -98,10 +106,22 @@ static bool needs_range(const vl_nn_plan *p) {
     return false;
 }
 
-static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl_program *p) {
+// Convolutions: most of a matrix is zero, and so may be most of its diagonals.
+static bool is_sparse(const vl_nn_plan *p) {
+    for (uint32_t i = 0; i < p->op_count; i++) {
+        const vl_nn_op *op = &p->ops[i];
+        double entries = (double)op->rows * op->cols;
+        if (op->kind == VL_OP_LINTRANS && entries >= SPARSE_LEAST && op->nonzero * SPARSE_SHARE < entries) return true;
+    }
+    return false;
+}
+
+static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, const vl_bootstrap_params *set,
+                            vl_program *p) {
     vl_prices prices = *vl_prices_builtin();
     if (opt->prices) VL_TRY(vl_prices_load(opt->prices, opt->prices_size, &prices));
     vl_nn_goal goal = {.target = opt->target,
+                       .set = set,
                        .batch = opt->batch,
                        .memory = opt->memory_bytes ? opt->memory_bytes : 16ull << 30,
                        .keys = opt->key_bytes,
@@ -111,12 +131,13 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl
     vl_nn_choice best, second;
     uint32_t found = 0;
     VL_TRY(attempt_of(g, true, opt, &packed));
-    const bool shallow = !needs_range(&packed.plan), also = shallow && opt->target == VELUM_THROUGHPUT;
+    const bool shallow = !set && !needs_range(&packed.plan), also = shallow && opt->target == VELUM_THROUGHPUT;
     if (also) VL_TRY(attempt_of(g, false, opt, &spread));
     for (goal.thrift = 1; found == 0 && goal.thrift <= MOST_THRIFT; goal.thrift *= 8) {
         if (shallow) VL_TRY(vl_nn_choose(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
         if (also) VL_TRY(vl_nn_choose(&spread.lowered, &spread.plan, &goal, &best, &second, &found));
-        if (found == 0) VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
+        if (found == 0 || is_sparse(&packed.plan))
+            VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
         if (!goal.keys) break; // nothing to save
     }
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
@@ -125,11 +146,13 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, vl
                       best.plan->values[0].dim));
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
+    VL_TRY(note_error(l, &best));
     VL_TRY(note_plan(l, &best));
     return vl_nn_emit(l, g, &best, opt, p);
 }
 
-velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_options *opt, vl_program *out) {
+velum_status vl_nn_compile_with(const void *onnx, size_t size, const velum_compile_options *opt,
+                                const vl_bootstrap_params *set, vl_program *out) {
     static const velum_compile_options plain;
     if (!opt) opt = &plain;
     uint32_t bits = opt->security_bits;
@@ -146,7 +169,7 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
     vl_program p = {0};
     vl_nn_pass_report report;
     velum_status status = vl_nn_passes(&g, &report);
-    if (status == VELUM_OK) status = compile(&g, opt, &p);
+    if (status == VELUM_OK) status = compile(&g, opt, set, &p);
     vl_nn_graph_clear(&g);
     if (status != VELUM_OK) {
         vl_program_clear(&p);
@@ -154,6 +177,10 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
     }
     *out = p;
     return VELUM_OK;
+}
+
+velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_options *opt, vl_program *out) {
+    return vl_nn_compile_with(onnx, size, opt, NULL, out);
 }
 
 // ---- evaluate ----

@@ -10,6 +10,9 @@
 // VELUM_E_UNSUPPORTED (naming node and operator, and what would work) for what cannot be compiled, VELUM_E_LIMIT for
 // what is too large, too deep or has values without a bound.
 velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_options *opt, vl_program *out);
+// The same with bootstraps by this set alone, whatever security it has: tests want small ones.
+velum_status vl_nn_compile_with(const void *onnx, size_t size, const velum_compile_options *opt,
+                                const vl_bootstrap_params *set, vl_program *out);
 
 // The model in the clear, in double precision, row by row: what the encrypted run is compared with.
 velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);

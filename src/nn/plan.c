@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define ACT_MOST (1 + 0x1p-10)       // results of activations, with what the approximation is off by
-#define CALIBRATION_WORK 0x1p36      // multiplications: about a minute
+#define CALIBRATION_WORK 0x1p34      // multiplications: some fifteen seconds, twice
 #define DENSE_MOST ((size_t)1 << 22) // entries up to which a map is given as a full matrix too
 
 typedef struct build {
@@ -195,6 +195,7 @@ static velum_status add_base(build *b, uint32_t i) {
         op.kind = base->act->compare ? VL_OP_GATE : VL_OP_POLY;
         op.compare = base->act->compare;
         op.poly = base->act->poly;
+        op.fit_error = op.poly ? base->act->error : 0;
         op.src[1] = op.compare ? op.src[0] : 0;
         op.count = op.compare ? op.compare->minimax->count : 0;
     }

@@ -122,14 +122,15 @@ typedef struct vl_nn_goal {
     uint32_t security;
     const vl_prices *prices; // NULL: the built-in list
     double thrift;           // of the rings that are tried; 0: 1
+    const vl_bootstrap_params *set; // this alone; NULL: the cheapest way there is
 } vl_nn_goal;
 // Adds the best choice for this plan to what was found so far: *best is replaced if it is better, and its old content
 // then is *second. `found` counts. VELUM_E_LIMIT if nothing fits at all and found is 0 at the end (see
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
-// The same for plans with polynomials or comparisons, leveled or with bootstraps by the named sets (deep.c): every
-// value lies over all slots.
+// The same for plans with polynomials, comparisons or sparse matrices, leveled or, if *found is 0, with bootstraps by the
+// named sets too (deep.c): every value lies over all slots.
 velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                                vl_nn_choice *second, uint32_t *found);
 // Adds a choice to those found (choose.c).
@@ -141,6 +142,9 @@ velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const 
 velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c, const velum_compile_options *opt,
                         vl_program *out);
 velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out);
+// The deviation of an output's error to be expected: an estimate. The bound of a deep network is far beyond it, as it
+// takes every weight and every derivative at its worst.
+velum_status vl_nn_error_typical(vl_nn_heap *h, const vl_nn_choice *c, double *out);
 
 // ---- keys (keys.c) ----
 // Bytes of the evaluation keys that a choice needs in the server's memory, bootstraps' included.
