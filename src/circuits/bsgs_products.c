@@ -76,7 +76,7 @@ static void add_made(limb_work *w, uint32_t r) {
             vl_diag d = bsgs_diag_at(s, r, b);
             if (!d.x || d.words) continue;
             uint64_t *t = w->made + count * bsgs_stride_of(s->ring);
-            w->q->k->from_i64(w->q, t, (const int64_t *)d.x, s->ring->n);
+            vl_diag_residues(s->ring, w->q, d, t);
             w->q->k->ntt_forward(w->q, t, t);
             m[count] = t;
             x0[count] = w->x0[b - w->begin];

@@ -22,6 +22,20 @@ uint64_t vl_diag_bytes(const vl_ring *ring, uint32_t words, uint32_t nq, uint32_
     return vl_arena_need(count * sizeof(uint64_t));
 }
 
+uint64_t vl_diag_coefficient_bytes(const vl_ring *ring, uint32_t period) {
+    return vl_arena_need((uint64_t)vl_diag_words(ring, period) * sizeof(int64_t));
+}
+
+void vl_diag_residues(const vl_ring *ring, const vl_modulus *q, vl_diag d, uint64_t *t) {
+    const uint32_t gap = d.gap ? d.gap : 1, count = ring->n / gap;
+    q->k->from_i64(q, t, (const int64_t *)d.x, count);
+    for (uint32_t k = count; gap > 1 && k-- > 0;) { // to their places, the last first
+        uint64_t one = t[k];
+        memset(t + (size_t)k * gap, 0, gap * sizeof *t);
+        t[(size_t)k * gap] = one;
+    }
+}
+
 // Where the distinct word w of a limb is first met.
 static size_t place_of(uint32_t w, uint32_t gap) {
     return gap >= 16 ? (size_t)w * gap : (size_t)w / (16 / gap) * 16 + w % (16 / gap) * (gap / 2);
@@ -30,9 +44,16 @@ static size_t place_of(uint32_t w, uint32_t gap) {
 velum_status vl_diag_encode(vl_exec *x, const vl_encoder *e, const double *v, const double complex *z, uint32_t period,
                             double scale, uint32_t nq, uint32_t np, vl_diag d) {
     const vl_ring *ring = &vl_encoder_params(e)->ring;
-    if (d.words == 0) return vl_encode_coefficients(x, e, v, z, period, scale, nq, np, (int64_t *)d.x);
+    if (d.words == 0 && d.gap <= 1) return vl_encode_coefficients(x, e, v, z, period, scale, nq, np, (int64_t *)d.x);
     vl_poly m = {d.x, (uint16_t)nq, (uint16_t)np};
     size_t mark = vl_arena_mark(&x->arena);
+    if (d.words == 0) {
+        int64_t *c = vl_arena_take(&x->arena, ring->n * sizeof *c);
+        velum_status status = vl_encode_coefficients(x, e, v, z, period, scale, nq, np, c);
+        for (uint32_t k = 0; status == VELUM_OK && k < ring->n / d.gap; k++) ((int64_t *)d.x)[k] = c[(size_t)k * d.gap];
+        vl_arena_release(&x->arena, mark);
+        return status;
+    }
     if (d.words < ring->n) m = vl_poly_take(ring, &x->arena, nq, np);
     velum_status status = v ? vl_encode_real(x, e, v, period, scale, m) : vl_encode_complex(x, e, z, period, scale, m);
     if (status == VELUM_OK && d.words < ring->n) {

@@ -38,10 +38,10 @@ static uint64_t choose_forms(const vl_ring *ring, vl_diagset *set, const source 
             uint32_t period = from->period[i];
             if (!period || (vl_diag_words(ring, period) == ring->n) != full) continue;
             from->words[i] = vl_diag_words(ring, period);
-            uint64_t bytes = vl_diag_bytes(ring, from->words[i], set->level, np), less = vl_diag_bytes(ring, 0, 0, 0);
-            if (bytes > less && bytes > (budget > kept ? budget - kept : 0)) {
+            uint64_t bytes = vl_diag_bytes(ring, from->words[i], set->level, np);
+            if (bytes > vl_diag_bytes(ring, 0, 0, 0) && bytes > (budget > kept ? budget - kept : 0)) {
                 from->words[i] = 0;
-                bytes = less;
+                bytes = vl_diag_coefficient_bytes(ring, period);
                 set->expanded++;
             } else {
                 kept += bytes;
@@ -66,8 +66,8 @@ static velum_status encode_all(vl_exec *x, const vl_encoder *e, const source *fr
         uint32_t period = from->period[i], words = from->words[i];
         if (!period) continue;
         vl_diag *d = &set->diag[(size_t)plan->at_giant[i] * plan->babies + plan->at_baby[i]];
-        *d = (vl_diag){(uint64_t *)next, words};
-        next += vl_diag_bytes(&p->ring, words, set->level, np);
+        *d = (vl_diag){.x = (uint64_t *)next, .words = words, .gap = p->ring.n / vl_diag_words(&p->ring, period)};
+        next += words ? vl_diag_bytes(&p->ring, words, set->level, np) : vl_diag_coefficient_bytes(&p->ring, period);
         if (made) from->fill(from->arg, i, made);
         shifted(made ? made : from->v[i], period, (uint32_t)plan->giant[plan->at_giant[i]], values);
         VL_TRY(vl_diag_encode(x, e, NULL, values, period, set->scale, set->level, np, *d));
@@ -119,8 +119,9 @@ velum_status vl_diagset_encode_by(vl_exec *x, const vl_encoder *e, const vl_diag
 uint64_t vl_diagset_bytes(const vl_params *p, const vl_diagset_plan *plan, uint32_t period, uint16_t level,
                           uint64_t budget, uint32_t *transformed) {
     uint32_t np = special_limbs(p, plan), words = vl_diag_words(&p->ring, period);
-    uint64_t bytes = vl_diag_bytes(&p->ring, words, level, np), less = vl_diag_bytes(&p->ring, 0, 0, 0);
-    uint64_t count = bytes <= less || budget / bytes > plan->count ? plan->count : budget / bytes;
+    uint64_t bytes = vl_diag_bytes(&p->ring, words, level, np), less = vl_diag_coefficient_bytes(&p->ring, period);
+    uint64_t count =
+        bytes <= vl_diag_bytes(&p->ring, 0, 0, 0) || budget / bytes > plan->count ? plan->count : budget / bytes;
     if (transformed) *transformed = (uint32_t)count;
     return count * bytes + (plan->count - count) * less;
 }

@@ -132,16 +132,22 @@ static void forms_agree(void **state) {
     OK(vl_exec_init(&x, 1, vl_diag_encode_scratch(p, LEVEL, np)));
     for (uint32_t period = 1; period <= n / 2; period *= 2) {
         double complex *v = complex_vector(period, period);
-        vl_diag full = {vl_alloc(vl_diag_bytes(ring, n, LEVEL, np)), n}, coeffs = {vl_alloc(n * 8), 0};
+        vl_diag full = {vl_alloc(vl_diag_bytes(ring, n, LEVEL, np)), n, 0}, coeffs = {vl_alloc(n * 8), 0, 0};
+        vl_diag few = {vl_alloc(vl_diag_coefficient_bytes(ring, period)), 0, n / vl_diag_words(ring, period)};
         vl_diag less = {.words = vl_diag_words(ring, period)};
         less.x = vl_alloc(vl_diag_bytes(ring, less.words, LEVEL, np));
         OK(vl_diag_encode(&x, e, NULL, v, period, 0x1p40, LEVEL, np, full));
         OK(vl_diag_encode(&x, e, NULL, v, period, 0x1p40, LEVEL, np, coeffs));
         OK(vl_diag_encode(&x, e, NULL, v, period, 0x1p40, LEVEL, np, less));
+        OK(vl_diag_encode(&x, e, NULL, v, period, 0x1p40, LEVEL, np, few));
         uint64_t *out = vl_alloc(n * 8);
         vl_poly m;
         OK(vl_poly_new(ring, LEVEL, np, &m));
         vl_ring_from_i64(NULL, ring, m, (int64_t *)coeffs.x);
+        for (uint32_t i = 0; i < LEVEL; i++) {
+            vl_diag_residues(ring, vl_rlwe_limb_modulus(p, LEVEL, i), few, out);
+            assert_memory_equal(out, vl_poly_limb(ring, m, i), n * 8);
+        }
         vl_ring_ntt(NULL, ring, m, m);
         assert_memory_equal(m.x, full.x, (size_t)limbs * n * 8);
         for (uint32_t i = 0; i < limbs; i++)
@@ -153,6 +159,7 @@ static void forms_agree(void **state) {
         vl_free(full.x);
         vl_free(coeffs.x);
         vl_free(less.x);
+        vl_free(few.x);
         vl_free(out);
         vl_poly_free(&m);
         free(v);

@@ -20,6 +20,7 @@ typedef struct net_case {
     const char *name; // tests/nn/nets/<name>.onnx
     bool bootstraps;  // by a small set that is not secure
     bool sparse;      // of 2^6 slots: all values must fit them
+    bool tight;       // no memory for diagonals beyond the least: they are made at each use
     velum_target target;
     uint64_t batch;
     uint32_t rows; // requests to run; 0: 2
@@ -74,6 +75,7 @@ static UNUSED void net_compile(const net_case *c, const void *onnx, size_t size,
     const vl_bootstrap_params set = net_set(c->sparse);
     velum_compile_options opt = {.target = c->target, .batch = c->batch, .calibration = &calibration};
     net_must(vl_nn_compile_with(onnx, size, &opt, c->bootstraps ? &set : NULL, p), c, "compile");
+    if (c->tight) p->memory_bytes = 1;
     vl_writer w = vl_writer_of((size_t)1 << 28), half = vl_writer_of((size_t)1 << 28);
     net_must(vl_program_save(p, &w), c, "save");
     net_must(vl_client_half_save(p, &half), c, "save");

@@ -32,8 +32,15 @@ static void sparse_slots(void **state) {
     net_run_all(nets, sizeof nets / sizeof *nets);
 }
 
+static void little_memory(void **state) {
+    (void)state;
+    static const net_case nets[] = {{.name = "resnet_relu", .bootstraps = true, .tight = true},
+                                    {.name = "vgg_relu", .bootstraps = true, .tight = true, .batch = 2}};
+    net_run_all(nets, sizeof nets / sizeof *nets);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(polynomials), cmocka_unit_test(comparisons),
-                                       cmocka_unit_test(sparse_slots)};
+                                       cmocka_unit_test(sparse_slots), cmocka_unit_test(little_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
