@@ -2,6 +2,7 @@
 // Sets of complex diagonals: plans, forms of the diagonals, encrypted against clear, same bytes everywhere.
 #include "circuits/diagset.h"
 #include "ckks/fixture.h"
+#include "rlwe/limb.h"
 
 #define LEVEL 3
 
