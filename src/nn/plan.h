@@ -129,8 +129,8 @@ typedef struct vl_nn_goal {
 // vl_nn_no_choice).
 velum_status vl_nn_choose(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                           vl_nn_choice *second, uint32_t *found);
-// The same for plans with polynomials, comparisons or sparse matrices, leveled or, if *found is 0, with bootstraps by the
-// named sets too (deep.c): every value lies over all slots.
+// The same for plans with polynomials, comparisons or sparse matrices, leveled or, if *found is 0, with bootstraps by
+// the named sets too (deep.c): every value lies over all slots.
 velum_status vl_nn_choose_deep(vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal, vl_nn_choice *best,
                                vl_nn_choice *second, uint32_t *found);
 // Adds a choice to those found (choose.c).

@@ -76,16 +76,29 @@ uint64_t vl_runtime_budget(const vl_params *p, const vl_program *program, const 
     return count * full;
 }
 
+uint32_t vl_runtime_turn(const vl_program *program, uint32_t gap, uint32_t from) {
+    for (; from < program->op_count; from++) {
+        const vl_op *op = &program->ops[from];
+        if (op->kind != VL_OP_DIAGONALS) continue;
+        const vl_sparsemap_shape s = vl_program_shape(program, op);
+        const uint32_t period = vl_sparsemap_period(&s), own = s.slots / (period ? period : 1);
+        if ((own > 16 ? 16 : own) == gap) break;
+    }
+    return from;
+}
+
 // Of all DIAGONALS, with *spare bytes beyond the least.
 static uint64_t diagonals(const vl_params *p, const vl_program *program, uint64_t spare, vl_diagset_plan *plan) {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < program->op_count; i++) {
-        const vl_op *op = &program->ops[i];
-        if (op->kind != VL_OP_DIAGONALS || vl_program_diagonals(program, op, plan) != VELUM_OK) continue;
-        const vl_sparsemap_shape s = vl_program_shape(program, op);
-        uint64_t budget = vl_runtime_budget(p, program, op, plan, &spare);
-        bytes += vl_sparsemap_bytes(p, &s, plan, op->level, op->bias != NULL, budget);
-    }
+    for (uint32_t gap = 1u << (VL_RUNTIME_GAPS - 1); gap > 0; gap /= 2)
+        for (uint32_t i = vl_runtime_turn(program, gap, 0); i < program->op_count;
+             i = vl_runtime_turn(program, gap, i + 1)) {
+            const vl_op *op = &program->ops[i];
+            if (vl_program_diagonals(program, op, plan) != VELUM_OK) continue;
+            const vl_sparsemap_shape s = vl_program_shape(program, op);
+            uint64_t budget = vl_runtime_budget(p, program, op, plan, &spare);
+            bytes += vl_sparsemap_bytes(p, &s, plan, op->level, op->bias != NULL, budget);
+        }
     return bytes;
 }
 

@@ -66,9 +66,11 @@ static velum_status prepare(vl_exec *x, const vl_encoder *e, vl_runtime *r) {
             VL_TRY(prepare_mix(op, &r->op[i]));
         else if (op->kind == VL_OP_MASK)
             VL_TRY(prepare_mask(x, r->params, e, program, op, &r->op[i]));
-        else if (op->kind == VL_OP_DIAGONALS)
-            VL_TRY(prepare_diagonals(x, e, r, op, &spare, &r->op[i]));
     }
+    for (uint32_t gap = 1u << (VL_RUNTIME_GAPS - 1); gap > 0; gap /= 2)
+        for (uint32_t i = vl_runtime_turn(program, gap, 0); i < program->op_count;
+             i = vl_runtime_turn(program, gap, i + 1))
+            VL_TRY(prepare_diagonals(x, e, r, &program->ops[i], &spare, &r->op[i]));
     return VELUM_OK;
 }
 
