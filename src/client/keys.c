@@ -93,6 +93,9 @@ static velum_status write_eval(const velum_client *c, const vl_client_secret *s,
 
 velum_status velum_client_keygen_to(const velum_client *c, velum_buffer *secret, velum_write_fn write, void *arg) {
     vl_exec x;
+    size_t bytes = eval_payload(c); // which the server's side has chosen
+    VL_FAIL_IF(bytes > MAX_KEY_FILE, VELUM_E_LIMIT, "client program: it asks for %zu bytes of keys, the limit is %zu",
+               bytes, MAX_KEY_FILE);
     VL_TRY(vl_client_exec(c, &x));
     sink to = {write, arg};
     vl_client_secret s = {0};

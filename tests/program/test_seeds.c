@@ -67,8 +67,7 @@ static void booting_sparse(vl_program *p) { boot_program(&(boot_options){.sparse
 static const struct {
     const char *name;
     void (*make)(vl_program *p);
-} seeds[] = {
-    {"compare", comparing}, {"steps", stepping}, {"bootstrap", booting}, {"bootstrap_sparse", booting_sparse}};
+} seeds[] = {{"compare", comparing}, {"steps", stepping}, {"bootstrap", booting}, {"bootstrap_sparse", booting_sparse}};
 
 static void path_of(const char *kind, const char *name, char *out, size_t size) {
     const char *source = getenv("VELUM_SOURCE_DIR");
