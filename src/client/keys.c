@@ -107,7 +107,7 @@ velum_status velum_client_keygen_to(const velum_client *c, velum_buffer *secret,
     if (status == VELUM_OK) status = save_secret(c, &s, &ws);
     if (status == VELUM_OK) status = write_eval(c, &s, &x, &to);
     vl_secret_key_free(&s.sk);
-    vl_exec_clear(&x);
+    vl_client_exec_clear(&x);
     if (status != VELUM_OK) {
         if (ws.data) vl_secure_zero(ws.data, ws.capacity);
         vl_writer_clear(&ws);
