@@ -24,5 +24,7 @@ typedef struct vl_client_secret {
 } vl_client_secret;
 velum_status vl_client_secret_load(const velum_client *c, const void *data, size_t size, vl_client_secret *out);
 velum_status vl_client_exec(const velum_client *c, vl_exec *x);
+// Zeroes what was encoded or decoded in it.
+void vl_client_exec_clear(vl_exec *x);
 
 #endif

@@ -88,6 +88,7 @@ static velum_status decrypt_all(job *j, const vl_client_secret *s, vl_reader *r,
     }
     if (status == VELUM_OK && (r->bad || vl_reader_left(r) != 0))
         status = VL_FAIL(VELUM_E_FORMAT, "answer: wrong size");
+    if (row) vl_secure_zero(row, (size_t)man->out.lanes * dim * sizeof *row);
     vl_free(row);
     return status;
 }
@@ -112,7 +113,7 @@ velum_status velum_client_decrypt(const velum_client *c, const void *secret, siz
         if (j.m.x) vl_secure_zero(j.m.x, vl_poly_bytes(&c->params->ring, j.m.nq, 0));
         vl_poly_free(&j.m);
         vl_secret_free(j.slots);
-        vl_exec_clear(&x);
+        vl_client_exec_clear(&x);
     }
     vl_secret_key_free(&s.sk);
     if (status != VELUM_OK) {

@@ -54,7 +54,7 @@ velum_status velum_client_encrypt(const velum_client *c, const void *secret, siz
         status = vl_client_exec(c, &x);
         if (status == VELUM_OK) {
             status = encrypt_all(c, &x, &s, features, in->rows, &w);
-            vl_exec_clear(&x);
+            vl_client_exec_clear(&x);
         }
         vl_secret_key_free(&s.sk);
     }

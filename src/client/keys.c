@@ -93,6 +93,9 @@ static velum_status write_eval(const velum_client *c, const vl_client_secret *s,
 
 velum_status velum_client_keygen_to(const velum_client *c, velum_buffer *secret, velum_write_fn write, void *arg) {
     vl_exec x;
+    size_t bytes = eval_payload(c); // which the server's side has chosen
+    VL_FAIL_IF(bytes > MAX_KEY_FILE, VELUM_E_LIMIT, "client program: it asks for %zu bytes of keys, the limit is %zu",
+               bytes, MAX_KEY_FILE);
     VL_TRY(vl_client_exec(c, &x));
     sink to = {write, arg};
     vl_client_secret s = {0};
@@ -104,7 +107,7 @@ velum_status velum_client_keygen_to(const velum_client *c, velum_buffer *secret,
     if (status == VELUM_OK) status = save_secret(c, &s, &ws);
     if (status == VELUM_OK) status = write_eval(c, &s, &x, &to);
     vl_secret_key_free(&s.sk);
-    vl_exec_clear(&x);
+    vl_client_exec_clear(&x);
     if (status != VELUM_OK) {
         if (ws.data) vl_secure_zero(ws.data, ws.capacity);
         vl_writer_clear(&ws);

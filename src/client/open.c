@@ -52,6 +52,11 @@ velum_status vl_client_exec(const velum_client *c, vl_exec *x) {
     return vl_exec_init(x, c->threads, scratch + (1u << 20));
 }
 
+void vl_client_exec_clear(vl_exec *x) {
+    if (x->arena.base) vl_secure_zero(x->arena.base, x->arena.peak);
+    vl_exec_clear(x);
+}
+
 void velum_client_info(const velum_client *c, velum_info *out) { vl_manifest_info(&c->manifest, c->params, out); }
 
 const char *velum_client_input_name(const velum_client *c, uint32_t i) {

@@ -135,6 +135,7 @@ static velum_status product(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tens
     vl_nn_product p;
     VL_TRY(vl_nn_product_of(h, n, a, b, &p));
     VL_NN_FAIL_IF((double)p.out.count * p.inner > 0x1p33, n, VELUM_E_LIMIT, "too large a product");
+    VL_TRY(vl_nn_work(h, (double)p.out.count * p.inner));
     double alpha = vl_nn_attr_float(n, "alpha", 1), beta = vl_nn_attr_float(n, "beta", 1);
     *out = p.out;
     VL_NN_TAKE(h, out->v, out->count);

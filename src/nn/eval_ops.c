@@ -24,6 +24,7 @@ velum_status vl_nn_eval_window(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_t
     VL_TRY(vl_nn_window_of(n, in, &w, out));
     double work = (double)out->count * (w.channels_in / w.groups) * w.kernel[0] * w.kernel[1];
     VL_NN_FAIL_IF(work > 0x1p34, n, VELUM_E_LIMIT, "%.3g multiplications", work);
+    VL_TRY(vl_nn_work(h, work));
     VL_NN_TAKE(h, out->v, out->count);
     if (n->op == VL_NN_MaxPool)
         vl_nn_window_maximum(&w, in[0]->v, out->v);

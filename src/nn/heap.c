@@ -10,10 +10,17 @@ typedef struct vl_nn_block {
     _Alignas(64) uint8_t data[];
 } block;
 
+velum_status vl_nn_work(vl_nn_heap *h, double multiplications) {
+    h->work += multiplications;
+    VL_FAIL_IF(h->work > VL_NN_WORK, VELUM_E_LIMIT, "model: its constants take more than %g steps to find", VL_NN_WORK);
+    return VELUM_OK;
+}
+
 void *vl_nn_take(vl_nn_heap *h, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count ? count : 1, size, &bytes) || bytes > SIZE_MAX - 4096) return NULL;
     bytes = (bytes + 63) & ~(size_t)63;
+    if (vl_nn_work(h, (double)bytes) != VELUM_OK) return NULL;
     if (!h->head || h->head->size - h->head->used < bytes) {
         size_t room = bytes > BLOCK / 4 ? bytes : BLOCK;
         h->over = room > h->limit || h->total > h->limit - room;
@@ -51,7 +58,8 @@ char *vl_nn_copy_text(vl_nn_heap *h, const char *s) {
     return copy;
 }
 
-velum_status vl_nn_out_of(const vl_nn_heap *h, const char *what) {
+velum_status vl_nn_out_of(vl_nn_heap *h, const char *what) {
+    VL_TRY(vl_nn_work(h, 0));
     if (h->over) return VL_FAIL(VELUM_E_LIMIT, "model: its maps take more than %zu MiB", h->limit >> 20);
     return VL_FAIL(VELUM_E_NOMEM, "model: %s", what);
 }

@@ -99,6 +99,7 @@ velum_status vl_manifest_prologue(const vl_manifest *m, uint64_t row, const doub
         features[(uint32_t)v] = 1;
         features += f->depth;
     }
+    vl_secure_zero(value, m->step_count * sizeof *value);
     vl_free(value);
     return status;
 }

@@ -226,6 +226,11 @@ static velum_status make_rows(vl_reader *r, const loaded *t, uint64_t entries, v
     return VELUM_OK;
 }
 
+uint64_t vl_matrix_budget(size_t size) {
+    bool all = size > VL_MATRIX_MAX_TOTAL / VL_MATRIX_ENTRIES_A_BYTE;
+    return all ? VL_MATRIX_MAX_TOTAL : VL_MATRIX_ENTRIES_A_BYTE * (uint64_t)size;
+}
+
 velum_status vl_matrix_load(vl_reader *r, const char *what, uint64_t *budget, vl_matrix *out) {
     vl_matrix m = {.rows = vl_read_u32(r), .cols = 0};
     m.cols = vl_read_u32(r);

@@ -17,11 +17,14 @@
 #define VL_MATRIX_MAX_SIDE 65536u
 // Entries that a byte of a file may stand for: a row of 8 bytes may have thousands, but not all rows of all matrices.
 #define VL_MATRIX_ENTRIES_A_BYTE 256u
+#define VL_MATRIX_MAX_TOTAL (UINT64_C(1) << 28) // entries of all matrices of a program: 3 GiB of memory
 
 void vl_matrix_clear(vl_matrix *m);
 // VELUM_E_FORMAT unless start and col ascend, columns are in range, and every value is finite and at most 2^40.
 velum_status vl_matrix_check(const vl_matrix *m, const char *what); // what: for messages
 velum_status vl_matrix_save(const vl_matrix *m, vl_writer *w);      // VELUM_E_NOMEM only
+// Entries that the matrices of a file of this size may have together.
+uint64_t vl_matrix_budget(size_t size);
 // Checked as above, before anything of the matrix's size is allocated. *budget: entries that may still be made; those
 // of this matrix are taken off.
 velum_status vl_matrix_load(vl_reader *r, const char *what, uint64_t *budget, vl_matrix *out);

@@ -102,8 +102,19 @@ static velum_status save_op(vl_writer *w, const vl_op *op) {
     return VELUM_OK;
 }
 
+// As load counts them.
+static velum_status check_entries(const vl_program *p) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < p->op_count; i++)
+        if (p->ops[i].kind == VL_OP_DIAGONALS) sum += p->ops[i].matrix.start[p->ops[i].matrix.rows];
+    VL_FAIL_IF(sum > VL_MATRIX_MAX_TOTAL, VELUM_E_LIMIT, "program: its matrices have %llu entries, the limit is %llu",
+               (unsigned long long)sum, (unsigned long long)VL_MATRIX_MAX_TOTAL);
+    return VELUM_OK;
+}
+
 velum_status vl_program_save(vl_program *p, vl_writer *w) {
     VL_TRY(vl_program_verify(p));
+    VL_TRY(check_entries(p));
     static const uint8_t none[VL_DIGEST_BYTES];
     size_t start = w->size;
     vl_frame_begin(w, VL_FRAME_PROGRAM, none);
@@ -224,7 +235,7 @@ static velum_status load_body(vl_reader *r, vl_program *p) {
     p->op_count = vl_read_count(r, MAX_OPS, 43);
     VL_FAIL_IF(!p->op_count || !(p->ops = vl_alloc_array(p->op_count, sizeof *p->ops)), VELUM_E_FORMAT,
                "program: no operations");
-    uint64_t entries = VL_MATRIX_ENTRIES_A_BYTE * (uint64_t)r->size;
+    uint64_t entries = vl_matrix_budget(r->size);
     for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, &entries, &p->ops[i]));
     p->output = vl_read_u32(r);
     p->memory_bytes = vl_read_u64(r);

@@ -73,7 +73,13 @@ static size_t key_bytes(const vl_params_literal *lit, uint32_t nq) {
 size_t vl_keys_saved_bytes(const vl_params_literal *lit, const vl_key_request *requests, uint32_t count,
                            uint16_t zero_nq) {
     size_t bytes = KEYS_HEAD + zero_bytes((size_t)1 << lit->log_n, zero_nq);
+    bool ascending = true; // as in a manifest, which comes from outside: no search there
+    for (uint32_t i = 1; i < count; i++) ascending = ascending && requests[i - 1].galois < requests[i].galois;
     for (uint32_t i = 0; i < count; i++) {
+        if (ascending) {
+            bytes += key_bytes(lit, requests[i].level);
+            continue;
+        }
         uint32_t first = 0, level = 0;
         while (requests[first].galois != requests[i].galois) first++;
         if (first < i) continue;

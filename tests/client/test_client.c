@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client through its public functions: round trips, mix-ups, damage, sharing, threads.
+#include "base/clock.h"
 #include "client/session.h"
 
 #include <pthread.h>
@@ -505,6 +506,32 @@ static void keys_in_pieces(void **state) {
     session_clear(&s);
 }
 
+// The list of keys comes from the server's side: it cannot fill the client's disk.
+static void too_many_keys(void **state) {
+    (void)state;
+    vl_program p;
+    build_program(&(build_options){.log_n = 16}, &p);
+    vl_manifest *m = &p.manifest;
+    vl_free(m->keys);
+    m->keys = vl_alloc_array(VL_MAX_KEYS - 1, sizeof *m->keys);
+    assert_non_null(m->keys);
+    for (m->key_count = 0; m->key_count < VL_MAX_KEYS - 1; m->key_count++)
+        m->keys[m->key_count] = (vl_key_request){m->key_count ? 2 * m->key_count + 1 : 0, 2};
+    vl_writer w = vl_writer_of((size_t)1 << 21);
+    assert_int_equal(vl_client_half_save(&p, &w), VELUM_OK);
+    velum_client *client;
+    assert_int_equal(vl_client_open_insecure(w.data, w.size, 1, &client), VELUM_OK);
+    taken t = {.refuse_at = SIZE_MAX};
+    velum_buffer secret = {NULL, 77};
+    double start = vl_now();
+    assert_refused(velum_client_keygen_to(client, &secret, take, &t), VELUM_E_LIMIT, "bytes of keys");
+    assert_true(vl_now() - start < 1); // no search in the list
+    assert_true(t.size == 0 && !secret.data && secret.size == 77);
+    velum_client_free(client);
+    vl_writer_clear(&w);
+    vl_program_clear(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips),
@@ -524,6 +551,7 @@ int main(void) {
         cmocka_unit_test(sharing_needs_a_bound),
         cmocka_unit_test(one_client_in_two_threads),
         cmocka_unit_test(keys_in_pieces),
+        cmocka_unit_test(too_many_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the importer makes of hostile and broken files.
+#include "nn/eval.h"
 #include "nn/graph.h"
 #include "nn/model.h"
 
@@ -211,10 +212,30 @@ static void test_graphs(void **state) {
     expect(m, VELUM_E_FORMAT, "'x'");
 }
 
+// Constants are folded within a budget that releasing memory does not give back.
+static void test_work(void **state) {
+    (void)state;
+    static double v[128 * 128];
+    const vl_nn_tensor a = {.rank = 2, .dim = {128, 128}, .count = 128 * 128, .v = v}, *in[2] = {&a, &a};
+    const vl_nn_node n = {.op = VL_NN_MatMul, .name = "m", .type = "MatMul", .in_count = 2, .out_count = 1};
+    vl_nn_graph g = {0};
+    vl_nn_tensor out;
+    vl_nn_heap h = {.limit = VL_NN_HEAP};
+    assert_int_equal(vl_nn_eval_node(&g, &h, &n, in, &out), VELUM_OK);
+    assert_true(h.work >= 128.0 * 128 * 128);
+    h.work = VL_NN_WORK - 0x1p20; // enough for what is taken, not for the product
+    assert_int_equal(vl_nn_eval_node(&g, &h, &n, in, &out), VELUM_E_LIMIT);
+    vl_nn_heap_clear(&h);
+    assert_null(vl_nn_take(&h, 1, 1));
+    assert_int_equal(vl_nn_out_of(&h, "it"), VELUM_E_LIMIT);
+    assert_non_null(strstr(velum_last_error(), "constants take more than"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_real),   cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_nested), cmocka_unit_test(test_tensors),   cmocka_unit_test(test_graphs),
+        cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,11 +142,21 @@ static void layers_are_small(void **state) {
     }
 }
 
+// A file of a few bytes cannot mean much, and one of gigabytes not more than a server holds.
+static void budgets(void **state) {
+    (void)state;
+    assert_int_equal(vl_matrix_budget(0), 0);
+    assert_int_equal(vl_matrix_budget(1000), 1000 * VL_MATRIX_ENTRIES_A_BYTE);
+    assert_int_equal(vl_matrix_budget((size_t)1 << 21), VL_MATRIX_MAX_TOTAL);
+    assert_int_equal(vl_matrix_budget(SIZE_MAX), VL_MATRIX_MAX_TOTAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact),
         cmocka_unit_test(damage),
         cmocka_unit_test(layers_are_small),
+        cmocka_unit_test(budgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

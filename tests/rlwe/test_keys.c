@@ -53,6 +53,8 @@ static void requests_are_merged(void **state) {
     assert_null(vl_eval_keys_find(&k.keys, 1));
     assert_null(vl_eval_keys_find(&k.keys, 7));
     assert_null(vl_eval_keys_find(&k.keys, 65));
+    const vl_key_request ascending[] = {{0, 4}, {5, 3}, {25, 4}, {63, 1}};
+    assert_int_equal(vl_eval_keys_bytes(k.p, ascending, 4, 0), k.saved.size);
     drop(&k);
     k = make(5, 4, 2, NULL, 0, 0); // none at all
     assert_null(vl_eval_keys_find(&k.keys, 0));
