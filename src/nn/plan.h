@@ -120,8 +120,8 @@ typedef struct vl_nn_goal {
     uint64_t batch, memory;
     uint64_t keys; // most bytes of evaluation keys; 0: any
     uint32_t security;
-    const vl_prices *prices; // NULL: the built-in list
-    double thrift;           // of the rings that are tried; 0: 1
+    const vl_prices *prices;        // NULL: the built-in list
+    double thrift;                  // of the rings that are tried; 0: 1
     const vl_bootstrap_params *set; // this alone; NULL: the cheapest way there is
 } vl_nn_goal;
 // Adds the best choice for this plan to what was found so far: *best is replaced if it is better, and its old content
