@@ -30,8 +30,10 @@ const cli_command cli_commands[] = {
         CLI_BIT(CALIBRATION) | CLI_BIT(TARGET) | CLI_BIT(BATCH) | CLI_BIT(MEMORY) | CLI_BIT(SECURITY),
         "Chooses packing, levels and secure parameters, and writes two files: M.velum, for the server, with the\n"
         "weights; and M.client.velum, for the client: what to enter, how it is encrypted, which keys are needed.\n"
-        "Activations are fitted to a range. It comes from bounds in the model (a Clip, or velum.range metadata) or from\n"
-        "--calibration: a few hundred ordinary inputs, whose reach is doubled. `velum explain` prints each range and the\n"
+        "Activations are fitted to a range. It comes from bounds in the model (a Clip, or velum.range metadata) or "
+        "from\n"
+        "--calibration: a few hundred ordinary inputs, whose reach is doubled. `velum explain` prints each range and "
+        "the\n"
         "error of its fit. Inputs that leave the ranges get wrong answers without a warning.",
         "velum compile heart.onnx --calibration rows.csv -o heart.velum",
         cli_compile,
@@ -59,7 +61,8 @@ const cli_command cli_commands[] = {
         CLI_BIT(OUTPUT),
         "Runs the same program on plain numbers, with its packing, levels and scales, and prints the answers that\n"
         "encrypted inference approximates: the difference is what encryption costs. Of an ONNX file it runs the model\n"
-        "itself, in double precision: the difference is what fitted activations cost. The input is a CSV with a header,\n"
+        "itself, in double precision: the difference is what fitted activations cost. The input is a CSV with a "
+        "header,\n"
         "an NPY or an NPZ, as for encrypt; one row a request.",
         "velum simulate heart.velum --input patients.csv",
         cli_simulate,
@@ -86,8 +89,10 @@ const cli_command cli_commands[] = {
         CLI_BIT(SECRET) | CLI_BIT(INPUT) | CLI_BIT(OUTPUT),
         0,
         "The input is a CSV whose header names the model's inputs, in any order (other columns are left out), or an\n"
-        "NPY with one column an input in the model's order, or an NPZ with one array of one column an input. An input x\n"
-        "of several numbers is the inputs x_0, x_1 and so on. Raw values: the program normalises and codes them. One row\n"
+        "NPY with one column an input in the model's order, or an NPZ with one array of one column an input. An input "
+        "x\n"
+        "of several numbers is the inputs x_0, x_1 and so on. Raw values: the program normalises and codes them. One "
+        "row\n"
         "a request.",
         "velum encrypt heart.client.velum --secret my.key --input patients.csv -o query.ct",
         cli_encrypt,
