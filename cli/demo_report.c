@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#define SHOWN 12 // answers that are printed one by one
+
 double demo_answer(const json_t *rows, uint64_t i) {
     return json_number_value(json_array_get(json_array_get(rows, (size_t)i), 0));
 }
@@ -104,12 +106,15 @@ static void print_costs(const demo *d) {
 int demo_print_people(const demo *d) {
     const demo_spec *s = d->spec;
     printf("%s\n\n%9s  %10s  %10s  %10s\n", s->title, s->who, "encrypted", "in clear", "difference");
-    for (uint64_t i = 0; i < d->shown.rows; i++) {
+    for (uint64_t i = 0; i < d->shown.rows && i < SHOWN; i++) {
         double a = demo_answer(d->many.encrypted, i), b = demo_answer(d->many.clear, i);
         printf("%9llu  %10.4f  %10.4f  %10.1e\n", (unsigned long long)i + 1, a, b, fabs(a - b));
     }
-    printf("\nlargest difference %.1e (%.1f bits of precision); %.1f %% of the decisions at %s 0.5 agree\n",
-           d->max_error, d->max_error > 0 ? -log2(d->max_error) : 53.0, 100 * d->equal, s->answer);
+    if (d->shown.rows > SHOWN) printf("%9s  and %llu more\n", "...", (unsigned long long)d->shown.rows - SHOWN);
+    printf(
+        "\nlargest difference of %llu %ss: %.1e (%.1f bits of precision); %.1f %% of the decisions at %s 0.5 agree\n",
+        (unsigned long long)d->many.requests, s->who, d->max_error, d->max_error > 0 ? -log2(d->max_error) : 53.0,
+        100 * d->equal, s->answer);
     if (d->data.rows)
         printf("AUC over %llu %s: %.4f encrypted, %.4f in the clear\n", (unsigned long long)d->data.rows, s->data_name,
                d->auc_encrypted, d->auc_clear);
