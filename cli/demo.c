@@ -36,6 +36,7 @@ static const demo_spec specs[] = {
      CRITEO,
      .model = "dlrm_criteo_relu.onnx",
      .most = 128,
+     .memory = "9G",
      .latency_reps = 1},
 };
 #define SPECS (sizeof specs / sizeof *specs)
@@ -153,10 +154,12 @@ static int run_rounds(demo *d) {
     int code = write_inputs(d, "one.csv", 1);
     if (code == CLI_OK) code = write_inputs(d, "many.csv", d->many.requests);
     cli_progress_start("one request: compile, keys, encrypt, infer, decrypt");
-    if (code == CLI_OK) code = demo_round(&d->place, d->model, d->calibration, "one.csv", d->threads, &d->one);
+    if (code == CLI_OK)
+        code = demo_round(&d->place, d->model, d->calibration, d->spec->memory, "one.csv", d->threads, &d->one);
     cli_progress_stop();
     cli_progress_start("many requests: compile, keys, encrypt, infer, decrypt");
-    if (code == CLI_OK) code = demo_round(&d->place, d->model, d->calibration, "many.csv", d->threads, &d->many);
+    if (code == CLI_OK)
+        code = demo_round(&d->place, d->model, d->calibration, d->spec->memory, "many.csv", d->threads, &d->many);
     cli_progress_stop();
     if (code == CLI_OK) code = evaluate(d);
     if (code != CLI_OK) return code;

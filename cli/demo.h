@@ -22,6 +22,7 @@ typedef struct demo_spec {
     int (*read)(const char *path, uint64_t most, demo_rows *out);
     uint64_t most; // labelled rows that are asked about
     unsigned latency_reps, throughput_reps;
+    const char *memory; // that its programs are planned for; NULL: as compile does
 } demo_spec;
 
 // The folders of one demo.
@@ -56,9 +57,9 @@ typedef struct demo_mode {
 } demo_mode;
 void demo_mode_clear(demo_mode *mode);
 // The whole round: compile, keygen, encrypt, infer, decrypt, and the model itself in the clear. `inputs` lies in the
-// client's folder; calibration may be empty.
-int demo_round(const demo_place *place, const char *model, const char *calibration, const char *inputs,
-               unsigned threads, demo_mode *mode);
+// client's folder; calibration may be empty, memory NULL.
+int demo_round(const demo_place *place, const char *model, const char *calibration, const char *memory,
+               const char *inputs, unsigned threads, demo_mode *mode);
 
 // The heart data: 13 attributes and a grade; rows with '?' are dropped, a grade above 0 counts as 1.
 int demo_rows_heart(const char *path, uint64_t most, demo_rows *out);

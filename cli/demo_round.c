@@ -29,14 +29,15 @@ static names name_files(const char *target) {
 }
 
 static int prepare(const demo_place *place, const names *n, const char *model, const char *calibration,
-                   const char *threads, demo_mode *m) {
+                   const char *memory, const char *threads, demo_mode *m) {
     char batch[24];
     snprintf(batch, sizeof batch, "%llu", (unsigned long long)m->requests);
     bool many = strcmp(m->target, "throughput") == 0;
     const char *compile[16] = {"compile", model, "-o", n->program, "--target", m->target, "--threads", threads};
     size_t count = 8;
     if (many) compile[count++] = "--batch", compile[count++] = batch;
-    if (calibration[0]) compile[count++] = "--calibration", compile[count] = calibration;
+    if (calibration[0]) compile[count++] = "--calibration", compile[count++] = calibration;
+    if (memory) compile[count++] = "--memory", compile[count] = memory;
     int code = demo_call(place->server, &m->program, compile);
     if (code == CLI_OK) code = demo_send(place->server, place->client, n->half);
     const char *keygen[] = {"keygen", n->half, "--secret", n->secret, "--eval", n->eval, "--threads", threads, NULL};
@@ -107,12 +108,12 @@ static int compare(const demo_place *place, const char *model, const char *input
     return CLI_OK;
 }
 
-int demo_round(const demo_place *place, const char *model, const char *calibration, const char *inputs,
-               unsigned threads, demo_mode *m) {
+int demo_round(const demo_place *place, const char *model, const char *calibration, const char *memory,
+               const char *inputs, unsigned threads, demo_mode *m) {
     names n = name_files(m->target);
     char count[16];
     snprintf(count, sizeof count, "%u", threads);
-    int code = prepare(place, &n, model, calibration, count, m);
+    int code = prepare(place, &n, model, calibration, memory, count, m);
     if (code == CLI_OK) code = ask(place, &n, inputs, count, m);
     if (code == CLI_OK) code = demo_place_check(place);
     return code == CLI_OK ? compare(place, model, inputs, m) : code;
