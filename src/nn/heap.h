@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include <stdbool.h>
 
-#define VL_NN_WORK 0x1p36 // about two minutes
+#define VL_NN_WORK 0x1p34 // about a minute
 
 typedef struct vl_nn_heap {
     struct vl_nn_block *head;
