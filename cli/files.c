@@ -37,6 +37,33 @@ static void stop(int signal_number) {
     raise(signal_number); // delivered when this handler returns
 }
 
+// ---- a mapped file that loses its end ----
+static struct {
+    const uint8_t *at;
+    size_t size;
+    char line[PATH_MAX + 64]; // to say, since a handler cannot print
+} mapping;
+
+static void lost(int signal_number, siginfo_t *info, void *context) {
+    (void)context;
+    const uint8_t *at = info->si_addr;
+    if (mapping.at && at >= mapping.at && (size_t)(at - mapping.at) < mapping.size) {
+        for (int i = 0; i < MAX_TEMPS; i++)
+            if (temps[i]) unlink(temps[i]);
+        (void)!write(STDERR_FILENO, mapping.line, strlen(mapping.line));
+        _exit(CLI_BAD_INPUT);
+    }
+    signal(signal_number, SIG_DFL); // and the instruction again
+}
+
+static void watch(const char *path, const void *at, size_t size) {
+    snprintf(mapping.line, sizeof mapping.line, "velum: %s: cannot be read any more; was it cut short while in use?\n",
+             path);
+    mapping.size = size;
+    mapping.at = at;
+    sigaction(SIGBUS, &(struct sigaction){.sa_sigaction = lost, .sa_flags = SA_SIGINFO}, NULL);
+}
+
 void cli_files_start(void) {
     struct sigaction action = {.sa_handler = stop}, old;
     main_thread = pthread_self();
@@ -134,6 +161,7 @@ int cli_file_map(const char *path, size_t ceiling, cli_file *out) {
     if (at == MAP_FAILED) return cli_file_read(path, ceiling, out); // also says what is wrong
     (void)madvise(at, (size_t)st.st_size, MADV_HUGEPAGE);           // advice: keys are read in strides
     *out = (cli_file){.data = at, .size = (size_t)st.st_size, .mapped = true};
+    watch(path, at, out->size);
     return CLI_OK;
 }
 
@@ -149,10 +177,12 @@ int cli_file_read_secret(const char *path, cli_file *out) {
 
 void cli_file_free(cli_file *file) {
     if (file->data && file->secret) explicit_bzero(file->data, file->size);
-    if (file->mapped)
+    if (file->mapped) {
+        mapping.at = NULL;
         munmap(file->data, file->size);
-    else
+    } else {
         free(file->data);
+    }
     file->mapped = false;
     file->data = NULL;
     file->size = 0;

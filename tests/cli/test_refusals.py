@@ -274,6 +274,23 @@ class Writing(Case):
             p = subprocess.run([VELUM, "help"], stdout=full, stderr=subprocess.PIPE, text=True)
         self.assertEqual((p.returncode, p.stderr.count("\n")), (1, 1))
 
+    def test_keys_cut_short_in_use(self):
+        """The keys are mapped: the command may meet the end that they lost at any time."""
+        s, out, keys = sides(), self.path("a.ct"), self.path("e.keys")
+        for delay in (0.005, 0.02, 0.05, 0.1, 0.2, 0.4):
+            shutil.copy(s.s("e.keys"), keys)
+            args = [VELUM, "infer", s.s("m.velum"), "--eval", keys, "--input", s.s("q.ct"), "-o", out]
+            with subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as p:
+                time.sleep(delay)
+                os.truncate(keys, 0)
+                error = p.communicate()[1]
+            self.assertIn(p.returncode, (0, 3), error)
+            if p.returncode:
+                self.assertEqual((error.count("\n"), "e.keys" in error), (1, True), error)
+            self.assertEqual(sorted(os.listdir(self.dir)), ["e.keys"] if p.returncode else ["a.ct", "e.keys"])
+            if not p.returncode:
+                os.remove(out)
+
     def kill(self, number, args, names, delays):
         """Stops the command after each delay: files are there whole, together, or not at all."""
         for delay in delays:
