@@ -172,9 +172,11 @@ void vl_parallel_for(vl_pool *pool, size_t n, size_t grain, vl_pool_fn fn, void 
 }
 
 static bool start_workers(vl_pool *pool) {
-    // Signals are the business of the program's own threads.
+    // Signals are the business of the program's own threads, but for those that a thread raises by what it does itself.
+    static const int own[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
     sigset_t all, old;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (; pool->started < pool->threads - 1; pool->started++) {
         worker *w = &pool->workers[pool->started];

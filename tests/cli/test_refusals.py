@@ -324,11 +324,15 @@ class Writing(Case):
 
     def test_killed_demo(self):
         env = {**os.environ, "TMPDIR": self.dir}
-        for delay in (0.1, 0.5, 1.0):
+        stopped = 0
+        for delay in (0.05, 0.1, 0.2, 0.5): # it may be done by then
             with subprocess.Popen([VELUM, "demo", "heart"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env) as p:
                 time.sleep(delay)
                 p.send_signal(signal.SIGTERM)
-            self.assertEqual((p.returncode, os.listdir(self.dir)), (-signal.SIGTERM, []))
+            self.assertIn(p.returncode, (0, -signal.SIGTERM))
+            self.assertEqual(os.listdir(self.dir), [])
+            stopped += p.returncode != 0
+        self.assertGreater(stopped, 0)
 
 
 if __name__ == "__main__":
