@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,14 @@ static struct {
     const uint8_t *at;
     size_t size;
     char line[PATH_MAX + 64]; // to say, since a handler cannot print
-} mapping;
+    atomic_flag told;
+} mapping = {.told = ATOMIC_FLAG_INIT};
 
 static void lost(int signal_number, siginfo_t *info, void *context) {
     (void)context;
     const uint8_t *at = info->si_addr;
     if (mapping.at && at >= mapping.at && (size_t)(at - mapping.at) < mapping.size) {
+        while (atomic_flag_test_and_set(&mapping.told)) pause(); // another thread tells, and ends them all
         for (int i = 0; i < MAX_TEMPS; i++)
             if (temps[i]) unlink(temps[i]);
         (void)!write(STDERR_FILENO, mapping.line, strlen(mapping.line));
