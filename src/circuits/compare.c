@@ -182,8 +182,7 @@ static velum_status run_finish(vl_exec *x, const vl_params *p, const vl_eval_key
     uint16_t level = (uint16_t)(u->level - vl_poly_plan(&stage).levels);
     if (level > a->level) level = a->level;
     VL_TRY(run_stages(x, p, keys, f, last, 1, out_scale / a->scale * last_prime(p, level), t, u));
-    vl_ckks_mul(x, p, t, a, t, vl_eval_keys_find(keys, 0));
-    vl_ckks_rescale(x, p, t, t);
+    vl_ckks_mul_rescale(x, p, t, a, t, vl_eval_keys_find(keys, 0));
     t->scale = out_scale;
     return VELUM_OK;
 }

@@ -104,12 +104,3 @@ double vl_nn_activation_at(const vl_nn_activation *f, double x) {
     default: return NAN;
     }
 }
-
-const char *vl_nn_activation_text(vl_nn_activation_kind kind) {
-    static const char *const text[] = {
-#define X(kind, what) what,
-        VL_NN_ACTIVATION_LIST(X)
-#undef X
-    };
-    return kind < VL_NN_ACTIVATIONS ? text[kind] : "";
-}

@@ -53,6 +53,5 @@ bool vl_nn_is_activation(vl_nn_opcode op);
 velum_status vl_nn_activation_of(const vl_nn_node *n, const vl_nn_tensor *const *in, vl_nn_activation *out);
 // May overflow or be NaN outside the function's domain.
 double vl_nn_activation_at(const vl_nn_activation *f, double x);
-const char *vl_nn_activation_text(vl_nn_activation_kind kind); // the formula
 
 #endif

@@ -89,14 +89,8 @@ static velum_status run_op(const vl_runtime *r, vl_exec *x, const keyring *k, ui
         }
         switch (op->kind) {
         case VL_OP_LINTRANS: vl_lintrans_apply(x, p, keys, &r->op[index].linear, out, &in); break;
-        case VL_OP_SQUARE:
-            vl_ckks_square(x, p, out, &in, relin);
-            vl_ckks_rescale(x, p, out, out);
-            break;
-        case VL_OP_MUL:
-            vl_ckks_mul(x, p, out, &in, &other, relin);
-            vl_ckks_rescale(x, p, out, out);
-            break;
+        case VL_OP_SQUARE: vl_ckks_square_rescale(x, p, out, &in, relin); break;
+        case VL_OP_MUL: vl_ckks_mul_rescale(x, p, out, &in, &other, relin); break;
         case VL_OP_MASK:
             vl_ckks_mul_plain(x, p, out, &in, r->op[index].mask, op->plain_scale);
             vl_ckks_rescale(x, p, out, out);

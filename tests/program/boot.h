@@ -111,16 +111,8 @@ static inline void boot_program(const boot_options *given, vl_program *p) {
     s = boot_compare(p, VL_OP_GATE, "second/Relu: gate", x, s, 2, 0, scale, BOOT_BOUND);
     s = boot_diagonals(&o, p, "last/Conv", s, BUILD_OUTPUTS, scale, 16, &seed);
     build_mask(&o, p, s);
-    p->output = p->value_count - 1;
     p->notes = vl_strdup("second/Relu by a composite");
-    m->in = p->values[0].layout;
-    m->in_level = p->values[0].level;
-    m->in_scale = scale;
-    m->out = p->values[p->output].layout;
-    m->out_level = p->values[p->output].level;
-    m->out_scale = p->values[p->output].scale;
-    m->zero_nq = m->out_level;
-    build_keys(p);
+    build_ends(p);
 }
 
 // A saved program and its client half; free both with velum_buffer_free.

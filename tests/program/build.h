@@ -202,6 +202,20 @@ static inline void build_keys(vl_program *p) {
     vl_free(need);
 }
 
+// The last value is the output: the manifest's ends and keys.
+static inline void build_ends(vl_program *p) {
+    vl_manifest *m = &p->manifest;
+    p->output = p->value_count - 1;
+    m->in = p->values[0].layout;
+    m->in_level = p->values[0].level;
+    m->in_scale = p->values[0].scale;
+    m->out = p->values[p->output].layout;
+    m->out_level = p->values[p->output].level;
+    m->out_scale = p->values[p->output].scale;
+    m->zero_nq = m->out_level;
+    build_keys(p);
+}
+
 // Leaves p ready to verify and save; free it with vl_program_clear.
 static inline void build_program(const build_options *given, vl_program *p) {
     build_options o = *given;
@@ -230,16 +244,8 @@ static inline void build_program(const build_options *given, vl_program *p) {
         a = build_square(p, "first/Square", a);
     a = build_linear(&o, p, "last/Gemm", a, BUILD_OUTPUTS, BUILD_OUTPUTS, scale, &seed);
     if (o.net != BUILD_SPREAD) build_mask(&o, p, a);
-    p->output = p->value_count - 1;
     p->notes = vl_strdup("first/Relu became a square\nnothing was fused");
-    m->in = p->values[0].layout;
-    m->in_level = p->values[0].level;
-    m->in_scale = scale;
-    m->out = p->values[p->output].layout;
-    m->out_level = p->values[p->output].level;
-    m->out_scale = p->values[p->output].scale;
-    m->zero_nq = m->out_level;
-    build_keys(p);
+    build_ends(p);
 }
 
 // A saved program and its client half; free both with velum_buffer_free.
