@@ -129,7 +129,8 @@ static int read_all(int fd, const char *path, size_t ceiling, size_t expected, c
     }
 }
 
-static int read_file(const char *path, size_t ceiling, cli_file *out, mode_t *mode) {
+// Opens once: what is behind a pipe's name is there only once. A regular file is mapped where `map` asks for it.
+static int read_file(const char *path, size_t ceiling, bool map, cli_file *out, mode_t *mode) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return read_failed(path);
     struct stat st;
@@ -141,8 +142,14 @@ static int read_file(const char *path, size_t ceiling, cli_file *out, mode_t *mo
     else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > ceiling)
         code = cli_fail(CLI_REFUSED, "%s: %s, the limit is %s", path, cli_bytes((uint64_t)st.st_size).s,
                         cli_bytes(ceiling).s);
-    if (code == CLI_OK) code = read_all(fd, path, ceiling, S_ISREG(st.st_mode) ? (size_t)st.st_size : 0, out);
     if (code == CLI_OK && mode) *mode = S_ISREG(st.st_mode) ? st.st_mode : 0;
+    void *at = MAP_FAILED;
+    if (code == CLI_OK && map && S_ISREG(st.st_mode) && st.st_size > 0)
+        at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at != MAP_FAILED)
+        *out = (cli_file){.data = at, .size = (size_t)st.st_size, .mapped = true};
+    else if (code == CLI_OK)
+        code = read_all(fd, path, ceiling, S_ISREG(st.st_mode) ? (size_t)st.st_size : 0, out);
     close(fd);
     if (code != CLI_OK) cli_file_free(out);
     return code;
@@ -150,29 +157,23 @@ static int read_file(const char *path, size_t ceiling, cli_file *out, mode_t *mo
 
 int cli_file_read(const char *path, size_t ceiling, cli_file *out) {
     *out = (cli_file){0};
-    return read_file(path, ceiling, out, NULL);
+    return read_file(path, ceiling, false, out, NULL);
 }
 
 int cli_file_map(const char *path, size_t ceiling, cli_file *out) {
     *out = (cli_file){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    struct stat st;
-    void *at = MAP_FAILED;
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= ceiling)
-        at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (fd >= 0) close(fd);
-    if (at == MAP_FAILED) return cli_file_read(path, ceiling, out); // also says what is wrong
-    (void)madvise(at, (size_t)st.st_size, MADV_HUGEPAGE);           // advice: keys are read in strides
-    *out = (cli_file){.data = at, .size = (size_t)st.st_size, .mapped = true};
-    watch(path, at, out->size);
-    return CLI_OK;
+    int code = read_file(path, ceiling, true, out, NULL);
+    if (!out->mapped) return code;
+    (void)madvise(out->data, out->size, MADV_HUGEPAGE); // advice: keys are read in strides
+    watch(path, out->data, out->size);
+    return code;
 }
 
 int cli_file_read_secret(const char *path, cli_file *out) {
     mode_t mode = 0;
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     *out = (cli_file){.secret = true};
-    int code = read_file(path, CLI_MAX_SECRET, out, &mode);
+    int code = read_file(path, CLI_MAX_SECRET, false, out, &mode);
     if (code == CLI_OK && (mode & 077))
         cli_note("%s may be read by others (mode %03o): chmod 600 %s", path, (unsigned)mode & 0777u, path);
     return code;
