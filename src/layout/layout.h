@@ -6,6 +6,10 @@
 //   `valid`
 //                        feature positions; period is a power of two >= dim.
 //   spread    (cts = dim, period = 1): ciphertext f holds feature f; slot r is request r; lanes = slots.
+//   picture   (parts > 0): dim = channels height width; ciphertext (c phase_y + y mod phase_y) phase_x + x mod phase_x
+//             holds feature (c, y, x) of request r at slot
+//               (r mod groups) period + (y / phase_y) stride_y + (x / phase_x) stride_x,  groups = slots / period,
+//             in the real part for r < groups, in the imaginary part (parts = 2) for the others; lanes = groups parts.
 #ifndef VELUM_LAYOUT_LAYOUT_H
 #define VELUM_LAYOUT_LAYOUT_H
 
@@ -13,12 +17,21 @@
 
 typedef struct vl_layout {
     uint32_t slots, dim, period, lanes, cts;
-    uint32_t valid; // feature positions that hold the periodic vector; slots / lanes when all do
+    uint32_t valid; // feature positions that hold the periodic vector; slots / lanes when all do; a picture's is 1
+    // Pictures; else all 0.
+    uint32_t parts; // 1: real part only; 2: real and imaginary part
+    uint32_t channels, height, width;
+    uint32_t phase_y, phase_x;   // powers of two
+    uint32_t stride_y, stride_x; // slots between neighbours of one phase
 } vl_layout;
 
-// VELUM_E_FORMAT if the numbers contradict one another.
+// Numbers that one ciphertext's slots are: slots of them, and of a picture of two parts the imaginary parts after the
+// real ones.
+static inline size_t vl_layout_room(const vl_layout *l) { return (size_t)l->slots * (l->parts > 1 ? 2 : 1); }
+// VELUM_E_FORMAT if the numbers contradict one another (no two features may share a slot).
 velum_status vl_layout_check(const vl_layout *l);
-// Writes one ciphertext's slots from features[request * dim + f], `requests` <= lanes; unused lanes and features get 0.
+// Writes one ciphertext's vl_layout_room numbers from features[request * dim + f], `requests` <= lanes; unused lanes
+// and features get 0.
 void vl_layout_pack(const vl_layout *l, uint32_t ct, const double *features, uint32_t requests, double *slots);
 // Reads features back from copy 0: features[request * dim + f] for the features that ciphertext ct holds.
 void vl_layout_unpack(const vl_layout *l, uint32_t ct, const double *slots, uint32_t requests, double *features);

@@ -8,6 +8,7 @@
 #include "circuits/lintrans.h"
 #include "circuits/poly.h"
 #include "circuits/sparsemap.h"
+#include "circuits/spread.h"
 #include "program/manifest.h"
 
 // A value: written once (static single assignment), value 0 is the input.
@@ -30,7 +31,11 @@ typedef struct vl_value {
     X(DIAGONALS, "linear (diagonals)", 1) /* y = W x + bias, W sparse, by its nonzero diagonals; level - 1 */          \
     X(SIGN, "comparison", 1)              /* some stages of a minimax composite */                                     \
     X(GATE, "gate", 2)                    /* a h(u): the last stages of a comparison, times a */                       \
-    X(BOOTSTRAP, "bootstrap", 1)          /* the same values at the bootstrap's out_level, scale unchanged */
+    X(BOOTSTRAP, "bootstrap", 1)          /* the same values at the bootstrap's out_level, scale unchanged */          \
+    X(SPREAD, "linear (pictures)", 2)     /* of src[0] and, where it has more sources, src[1], which is else src[0];   \
+                                             pictures; level - 1 */                                                    \
+    X(SQUARES, "square (pictures)", 1)    /* of both parts, plus bias[ciphertext]; not rescaled: level kept */         \
+    X(FOLD, "fold", 1)                    /* x += rotate(x, rotation[k]), one k after the other; level kept */
 
 typedef enum vl_op_kind {
 #define X(name, text, inputs) VL_OP_##name,
@@ -41,6 +46,7 @@ typedef enum vl_op_kind {
 const char *vl_op_text(vl_op_kind kind);
 uint32_t vl_op_inputs(vl_op_kind kind);
 
+#define VL_FOLD_MOST 16
 typedef struct vl_op {
     vl_op_kind kind;
     char *name; // the ONNX nodes that it came from, for people: "top.0/Gemm"
@@ -58,8 +64,12 @@ typedef struct vl_op {
     vl_matrix matrix;      // DIAGONALS, in positions: rows <= period of the result, cols <= period of the source
     int32_t step, start;   // DIAGONALS: the split of vl_diagset_plan_split
     vl_compare compare;    // SIGN, GATE: its minimax table is one of vl_minimax_tables
-    uint32_t first, count; // SIGN: stages first .. first + count - 1; GATE: from `first` to the last
-    double seconds;        // predicted, one thread
+    uint32_t first, count; // SIGN: stages first .. first + count - 1; GATE: from `first` to the last; FOLD: rotations
+    // SPREAD: its sources are the ciphertexts of src[0], then those of src[1]. plain_scale is the weights' scale for
+    // those of src[0]; for those of src[1] it is the one that leads to the same scale of the result.
+    vl_spread spread;
+    int32_t rotation[VL_FOLD_MOST]; // FOLD: slots to the left
+    double seconds;                 // predicted, one thread
 } vl_op;
 
 typedef struct vl_program {
