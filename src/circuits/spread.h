@@ -2,39 +2,41 @@
 // Linear maps between values that lie over many ciphertexts, with scalar weights: convolutions on pictures whose
 // channels and phases are ciphertexts of their own (docs/design/pictures.md).
 //
-//   out_r = (sum_k weight_rk copy_k) / q_{level-1} + bias_r,  copy_k = mask_k * rotate(in_{source_k}, rotation_k)
+//   out_r = (sum_k weight_rk pattern_rk copy_k) / q_{level-1} + bias_r,  copy_k = rotate(in_{source_k}, rotation_k)
 //
-// One level in all: masks are encoded at the scale of the parameters' plaintext prime p' (rlwe/params.h) and multiplied
-// into the rotated ciphertext while it is over Q P p', so that the division by P takes their scale away with it.
+// A pattern is a vector of `period` numbers, repeated over the slots (0 and 1 for the borders of a picture). Weight and
+// pattern together are one plaintext, in the subring of X^gap, gap = N / (2 period): in the NTT domain it is constant on
+// runs of gap words. So on each run it is a scalar as any other weight is, and costs as much: no level, no scale, no
+// pass of its own.
 //
-// Done limb by limb of Q P p': each rotated copy exists for one limb only, sums over all copies stay in registers
-// (kernels: mix), and each output is divided by P p' q_{level-1} once. Limbs go to threads.
+// Done limb by limb of Q P: each rotated copy exists for one limb only, sums over all copies stay in registers (kernels:
+// mix), and each output is divided by P q_{level-1} once. Limbs go to threads.
 #ifndef VELUM_CIRCUITS_SPREAD_H
 #define VELUM_CIRCUITS_SPREAD_H
 
 #include "ckks/ckks.h"
 
-#define VL_SPREAD_NO_MASK UINT32_MAX
+#define VL_SPREAD_NO_PATTERN UINT32_MAX
 #define VL_SPREAD_MAX_CTS 8192     // sources, and outputs
 #define VL_SPREAD_MAX_COPIES 65536 // at most 4096 of them in one output
-#define VL_SPREAD_MAX_MASKS 4096
+#define VL_SPREAD_MAX_PATTERNS 65536
 
 typedef struct vl_spread_copy {
     uint32_t source;  // a ciphertext: those of the first value, then those of the second
     int32_t rotation; // slots to the left, in (-slots, slots); 0: none
-    uint32_t mask;    // VL_SPREAD_NO_MASK: none
 } vl_spread_copy;
 
 typedef struct vl_spread { // pure data; saved in programs
-    uint32_t sources, outputs, copies, masks;
-    uint32_t period;      // of masks and biases, in slots: a power of two
+    uint32_t sources, outputs, copies, patterns;
+    uint32_t period;      // of patterns and biases, in slots: a power of two, at most N / 32
     uint32_t bias_period; // 0: no bias; 1: a number an output; or period: one a slot modulo period
     uint32_t parts;       // 2: the bias goes into real and imaginary part, 1: into the real part
-    vl_spread_copy *copy; // ascending by (source, rotation, mask), all different
-    uint64_t *start;      // outputs + 1; row r is start[r] .. start[r + 1] - 1 of
-    uint32_t *col;        //   its copies, ascending, each one once
-    double *weight;       //   and their weights
-    uint8_t *mask;        // masks x period: 0 or 1
+    vl_spread_copy *copy; // ascending by (source, rotation), all different
+    uint64_t *start;      // outputs + 1; row r has the entries start[r] .. start[r + 1] - 1:
+    uint32_t *col;        //   copies, ascending, each once
+    double *weight;       //   their weights
+    uint32_t *through;    //   their patterns, or VL_SPREAD_NO_PATTERN
+    double *pattern;      // patterns x period
     double *bias;         // outputs x bias_period
 } vl_spread;
 
@@ -49,13 +51,13 @@ typedef struct vl_spread_cost { // counts at work, for plans and explain
     uint64_t rotations;         // rotated copies
     uint64_t decompositions;    // inputs that are rotated
     uint64_t products;          // scalar products: entries of the matrix
-    uint64_t masked;            // masked copies
+    uint64_t patterned;         // of those, with a pattern
 } vl_spread_cost;
 vl_spread_cost vl_spread_count(const vl_spread *s);
 
-typedef struct vl_spread_coded vl_spread_coded; // with integer weights and encoded masks
-// factor[source]: its weights become the integers round(weight factor), below 2^62. VELUM_E_MISMATCH if there are masks
-// and the parameters have no plaintext prime; VELUM_E_VALUE for a weight that is too large. bias_scale: of the result.
+typedef struct vl_spread_coded vl_spread_coded; // with integer weights and encoded patterns
+// factor[source]: weights become the integers round(weight factor), below 2^62, patterned ones the polynomials with
+// coefficients round(factor weight pattern). VELUM_E_VALUE for a weight that is too large. bias_scale: of the result.
 // `s` must outlive it.
 velum_status vl_spread_encode(vl_exec *x, const vl_encoder *e, const vl_spread *s, uint16_t level, const double *factor,
                               double bias_scale, vl_spread_coded **out);

@@ -16,10 +16,6 @@ typedef struct vl_params_literal {
     uint32_t secret_weight;                    // 0: uniform ternary; h: exactly h non-zero coefficients
     uint32_t security_bits;                    // 128, 192 or 256: at least this, or refused. 0: INSECURE, tests only
     double scale;                              // the default scale of a message, Delta
-    // The plaintext prime p', or 0: a special prime outside the gadget. Keys are over Q, P and p'; switching looks at Q
-    // and P only, unless a rotated ciphertext is to be multiplied by a plaintext at scale p' and divided by P p', which
-    // costs no level (circuits/spread.h). It counts for security.
-    uint64_t plain;
 } vl_params_literal;
 
 typedef struct vl_params {
