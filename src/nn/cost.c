@@ -95,6 +95,26 @@ double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) { return rescale(
 
 double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level) { return product(r, level) + result(r, level); }
 
+double vl_nn_cost_spread(const vl_nn_ring *r, uint16_t level, const vl_spread_cost *c, uint32_t outputs) {
+    const double wide = level + r->special;
+    double copies = (double)c->decompositions * decompose(r, level) +
+                    (double)c->rotations * (apply_key(r, level) + passes_among(r, (uint16_t)wide, 3, 2.0 * level));
+    double sums = 2 * wide * (double)c->products * each(r, VL_PRICE_MULTIPLY);
+    double down = (wide + 1) * ntt(r) + (r->special + 1.0) * (level - 1.0) * each(r, VL_PRICE_EXTEND);
+    double limbs = 4.0 * level * outputs;
+    return copies + sums + 2.0 * outputs * down + mixed(r, limbs, limbs, VL_PRICE_PASS, VL_PRICE_PASS_FAR) +
+           vl_nn_cost_many(r, level, outputs, result(r, level), 0);
+}
+
+double vl_nn_cost_squares(const vl_nn_ring *r, uint16_t level, uint32_t parts, uint32_t count) {
+    double one = parts * key_switch(r, level) + passes(r, level, parts > 1 ? 10 : 5) + result(r, level);
+    return vl_nn_cost_many(r, level, count, one, 2);
+}
+
+double vl_nn_cost_fold(const vl_nn_ring *r, uint16_t level, uint32_t rotations, uint32_t count) {
+    return count * (rotations * (key_switch(r, level) + passes(r, level, 4)) + result(r, level));
+}
+
 double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level) {
     return passes(r, level, 2) + vl_nn_cost_rescale(r, level);
 }

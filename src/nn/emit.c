@@ -115,7 +115,7 @@ static int by_element(const void *a, const void *b) {
     return x->galois < y->galois ? -1 : x->galois > y->galois;
 }
 
-static velum_status set_keys(vl_program *p) {
+velum_status vl_nn_emit_keys(vl_program *p) {
     vl_manifest *m = &p->manifest;
     size_t room = 0, count = 0;
     vl_key_request *all = NULL, *one = vl_alloc_array(VL_MAX_KEYS, sizeof *one);
@@ -171,8 +171,8 @@ static velum_status set_outputs(const vl_nn_lowered *l, const vl_nn_graph *g, vl
     return VELUM_OK;
 }
 
-static velum_status set_manifest(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c,
-                                 const velum_compile_options *opt, vl_manifest *m) {
+velum_status vl_nn_emit_model(const vl_nn_lowered *l, const vl_nn_graph *g, const velum_compile_options *opt,
+                              vl_manifest *m) {
     const char *metric = vl_nn_find_meta(g, "velum.metric", ""), *model = g->name;
     if (opt->model_name && opt->model_name[0]) model = opt->model_name;
     char name[VL_MAX_NAME + 1];
@@ -181,10 +181,16 @@ static velum_status set_manifest(vl_nn_lowered *l, const vl_nn_graph *g, const v
     bool known = metric && (strcmp(metric, "auc") == 0 || strcmp(metric, "accuracy") == 0);
     m->metric = vl_strdup(known ? metric : "");
     VL_FAIL_IF(!m->model || !m->metric, VELUM_E_NOMEM, "manifest");
-    VL_TRY(set_params(c, opt->security_bits ? opt->security_bits : 128, &m->params));
     VL_TRY(vl_nn_prologue_emit(&l->prologue, m));
     VL_TRY(set_outputs(l, g, m));
     m->epilogue = l->epilogue;
+    return VELUM_OK;
+}
+
+static velum_status set_manifest(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c,
+                                 const velum_compile_options *opt, vl_manifest *m) {
+    VL_TRY(vl_nn_emit_model(l, g, opt, m));
+    VL_TRY(set_params(c, opt->security_bits ? opt->security_bits : 128, &m->params));
     m->in = layout_of(c, 0);
     m->in_level = c->plan->depth;
     m->in_scale = m->params.scale;
@@ -219,7 +225,7 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     for (uint32_t i = 0; i < plan->op_count; i++) VL_TRY(emit_op(c, i, p));
     p->manifest.out_scale = p->values[p->output].scale;
     if (c->bootstrap) VL_TRY(vl_program_set_bootstrap(&p->manifest, &c->bootstrap->params));
-    VL_TRY(set_keys(p));
+    VL_TRY(vl_nn_emit_keys(p));
     p->manifest.error_bound = c->error;
     uint64_t need = key_bytes(&p->manifest) + c->packing.memory,
              most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;

@@ -66,6 +66,7 @@ typedef struct vl_nn_base {
     vl_nn_products *products; // SQUARE: what it is for; may be NULL
     vl_nn_act *act;           // ACT
     bool zero;                // is zero wherever it matters: whatever reads it may forget it
+    uint32_t whole, *kept;    // after pruning: elements that it had, and which of them are left; NULL: all
     vl_nn_picture picture;
     uint32_t extent;    // of its positions
     uint32_t *position; // by element; NULL: 0 .. n - 1, extent n. Positions of no element are never read

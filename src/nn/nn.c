@@ -2,7 +2,7 @@
 #include "nn/nn.h"
 #include "nn/lower.h"
 #include "nn/passes.h"
-#include "nn/plan.h"
+#include "nn/pictures.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #define MOST_THRIFT 64
 #define SPARSE_LEAST 4096.0          // entries of a matrix that is worth a look at its diagonals
 #define SPARSE_SHARE 4.0             // of them one in so many is not zero, at most
+#define PICTURES_ALONE ((size_t)1 << 22) // weights of a model for which no other packing is worth the time to look
 #define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
 
 // ---- tables ----
@@ -116,6 +117,42 @@ static bool is_sparse(const vl_nn_plan *p) {
     return false;
 }
 
+// ---- pictures over slots ----
+
+typedef struct scenes {
+    bool found;
+    vl_nn_lowered lowered;
+    vl_nn_pictures pictures;
+    vl_nn_pictures_choice choice;
+} scenes;
+
+static velum_status try_pictures(vl_nn_graph *g, const velum_compile_options *opt, const vl_nn_goal *goal, scenes *s) {
+    const double *features = NULL;
+    bool fits = g->input_count == 1 && g->inputs[0].shape.rank >= 3;
+    *s = (scenes){0};
+    if (!fits || goal->target != VELUM_THROUGHPUT || goal->set) return VELUM_OK;
+    vl_nn_lowered *l = &s->lowered;
+    VL_TRY(vl_nn_lower(g, false, l));
+    VL_TRY(vl_nn_pictures_of(l, g, &s->pictures, &fits));
+    if (fits && opt->calibration) VL_TRY(calibration_features(l, opt->calibration, &features));
+    if (fits) VL_TRY(vl_nn_pictures_scale(&s->pictures, features, features ? opt->calibration->rows : 0, &fits));
+    if (fits) VL_TRY(vl_nn_pictures_choose(&s->pictures, goal, opt->precision_bits, &s->choice, &s->found));
+    return VELUM_OK;
+}
+
+static velum_status emit_pictures(vl_nn_graph *g, const velum_compile_options *opt, scenes *s, vl_program *p) {
+    VL_TRY(vl_nn_note(&s->lowered, "fuse: %u nodes became %u linear maps on %u features", g->imported,
+                      s->pictures.stages - 1, s->pictures.stage[0].n));
+    VL_TRY(vl_nn_pictures_note(&s->pictures, &s->choice));
+    return vl_nn_pictures_emit(&s->pictures, g, &s->choice, opt, p);
+}
+
+static size_t weights_of(const vl_nn_lowered *l) {
+    size_t n = vl_nn_form_count(l->output);
+    for (uint32_t b = 1; b < l->base_count; b++) n += vl_nn_form_count(l->base[b].arg[0]);
+    return n;
+}
+
 static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, const vl_bootstrap_params *set,
                             vl_program *p) {
     vl_prices prices = *vl_prices_builtin();
@@ -127,9 +164,15 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
                        .keys = opt->key_bytes,
                        .security = opt->security_bits ? opt->security_bits : 128,
                        .prices = &prices};
+    scenes over_slots;
     attempt packed, spread;
     vl_nn_choice best, second;
     uint32_t found = 0;
+    VL_TRY(try_pictures(g, opt, &goal, &over_slots));
+    if (over_slots.found && weights_of(&over_slots.lowered) > PICTURES_ALONE) {
+        VL_TRY(vl_nn_note(&over_slots.lowered, "packing: pictures over slots, others are not looked at in so large a model"));
+        return emit_pictures(g, opt, &over_slots, p);
+    }
     VL_TRY(attempt_of(g, true, opt, &packed));
     const bool shallow = !set && !needs_range(&packed.plan), also = shallow && opt->target == VELUM_THROUGHPUT;
     if (also) VL_TRY(attempt_of(g, false, opt, &spread));
@@ -140,12 +183,17 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
             VL_TRY(vl_nn_choose_deep(&packed.lowered, &packed.plan, &goal, &best, &second, &found));
         if (!goal.keys) break; // nothing to save
     }
+    if (over_slots.found && (found == 0 || over_slots.choice.score <= best.score)) {
+        if (found) VL_TRY(note_choice(&over_slots.lowered, &best, "instead of"));
+        return emit_pictures(g, opt, &over_slots, p);
+    }
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
     vl_nn_lowered *l = best.plan == &spread.plan ? &spread.lowered : &packed.lowered;
     VL_TRY(vl_nn_note(l, "fuse: %u nodes became %u operations on %u features", g->imported, best.plan->op_count,
                       best.plan->values[0].dim));
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
+    if (over_slots.found) VL_TRY(vl_nn_pictures_note_unchosen(l, &over_slots.choice));
     VL_TRY(note_error(l, &best));
     VL_TRY(note_plan(l, &best));
     return vl_nn_emit(l, g, &best, opt, p);

@@ -246,8 +246,7 @@ void vl_nn_plan_levels(vl_nn_plan *p) {
     p->depth = p->values[0].level;
 }
 
-// Rows that there is time for.
-static velum_status enough_rows(vl_nn_lowered *l, uint64_t *rows) {
+velum_status vl_nn_enough_rows(vl_nn_lowered *l, uint64_t *rows) {
     double work = (double)vl_nn_form_count(l->output);
     for (uint32_t b = 1; b < l->base_count; b++)
         for (uint32_t k = 0; k < 2 && l->base[b].arg[k]; k++) work += (double)vl_nn_form_count(l->base[b].arg[k]);
@@ -260,7 +259,7 @@ static velum_status enough_rows(vl_nn_lowered *l, uint64_t *rows) {
 }
 
 velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibration, uint64_t rows, vl_nn_plan *out) {
-    if (calibration) VL_TRY(enough_rows(l, &rows));
+    if (calibration) VL_TRY(vl_nn_enough_rows(l, &rows));
     VL_TRY(vl_nn_fit(l, calibration, rows));
     vl_nn_plan p = {.packed = packed};
     build b = {.l = l, .p = &p};

@@ -56,6 +56,8 @@ typedef struct vl_nn_plan {
 velum_status vl_nn_plan_of(vl_nn_lowered *l, bool packed, const double *calibration, uint64_t rows, vl_nn_plan *out);
 // Each value at the highest level that a reader asks for; operations just above their result. Without bootstraps.
 void vl_nn_plan_levels(vl_nn_plan *p);
+// Lowers the number of calibration rows to what there is time for.
+velum_status vl_nn_enough_rows(vl_nn_lowered *l, uint64_t *rows);
 // Bounds of all values (bounds.c).
 velum_status vl_nn_plan_bounds(vl_nn_lowered *l, vl_nn_plan *p, const double *calibration, uint64_t rows);
 
@@ -73,6 +75,10 @@ velum_status vl_nn_cost_linear(const vl_nn_ring *r, uint16_t level, const vl_lin
                                vl_lintrans_plan *plan, vl_lintrans_cost *cost);
 double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level); // square or product, relinearised and rescaled
 double vl_nn_cost_mask(const vl_nn_ring *r, uint16_t level);
+// A spread linear map from `level`; squares of `count` ciphertexts at `level`; `count` ciphertexts summed up.
+double vl_nn_cost_spread(const vl_nn_ring *r, uint16_t level, const vl_spread_cost *c, uint32_t outputs);
+double vl_nn_cost_squares(const vl_nn_ring *r, uint16_t level, uint32_t parts, uint32_t count);
+double vl_nn_cost_fold(const vl_nn_ring *r, uint16_t level, uint32_t rotations, uint32_t count);
 double vl_nn_cost_add(const vl_nn_ring *r, uint16_t level);
 double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, uint32_t cols);
 // One operation on `count` ciphertexts of a value, `one` being what it takes for one of them with so many passes over
@@ -139,6 +145,11 @@ velum_status vl_nn_offer(vl_nn_heap *h, vl_nn_choice *c, const vl_nn_goal *goal,
 velum_status vl_nn_no_choice(const vl_nn_lowered *l, const vl_nn_plan *p, const vl_nn_goal *goal);
 
 // ---- emission (emit.c), error bound (error.c) ----
+// Names, prologue, outputs and epilogue.
+velum_status vl_nn_emit_model(const vl_nn_lowered *l, const vl_nn_graph *g, const velum_compile_options *opt,
+                              vl_manifest *m);
+// The manifest's key list, from the operations.
+velum_status vl_nn_emit_keys(vl_program *p);
 velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choice *c, const velum_compile_options *opt,
                         vl_program *out);
 velum_status vl_nn_error_bound(vl_nn_heap *h, const vl_nn_choice *c, double *out);

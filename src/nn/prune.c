@@ -105,6 +105,18 @@ static void shrink(vl_nn_base *base, const bool *used) {
     }
 }
 
+// Which elements are left, in their first numbering.
+static velum_status note_kept(vl_nn_heap *h, vl_nn_base *base, const bool *used, uint32_t left) {
+    uint32_t n = 0, *kept;
+    if (left == base->n) return VELUM_OK;
+    VL_NN_TAKE(h, kept, left);
+    for (uint32_t k = 0; k < base->n; k++)
+        if (used[k]) kept[n++] = base->kept ? base->kept[k] : k;
+    if (!base->kept) base->whole = base->n;
+    base->kept = kept;
+    return VELUM_OK;
+}
+
 // Positions that are the elements' own numbers need no table.
 static void settle(vl_nn_base *base) {
     bool plain = base->position && base->extent == base->n;
@@ -142,6 +154,7 @@ velum_status vl_nn_prune(vl_nn_lowered *l) {
     VL_TRY(renumber(l, &l->output, used, number, left));
     for (uint32_t b = 0; b < l->base_count; b++) {
         if (b > 0 && !left[b]) continue;
+        VL_TRY(note_kept(l->heap, &l->base[b], used[b], left[b]));
         shrink(&l->base[b], used[b]);
         l->base[b].n = left[b];
         settle(&l->base[b]);

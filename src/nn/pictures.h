@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutional networks for many requests: pictures over slots (layout.h: picture layouts; circuits/spread.h: the
+// linear maps). Which models, how their values lie, what numbers the program holds, what it takes; docs/design/planner.md.
+//
+// A stage is a base of the lowered model with the affine map that makes its argument, or the output. The program holds
+//   of a square's argument x:  t = x / unit,     of its result:  t^2 + shift  =  (x^2 / unit^2) + shift,
+//   of a copy:                 t = x / unit + shift,
+// unit and shift by channel. Shifts are chosen so that biases are the same at all positions of a channel, zero padding
+// or not.
+#ifndef VELUM_NN_PICTURES_H
+#define VELUM_NN_PICTURES_H
+
+#include "nn/plan.h"
+
+typedef struct vl_nn_grid {
+    uint32_t channels, height, width;
+    uint32_t stride_y, stride_x; // pixels of the input between neighbours: powers of two
+} vl_nn_grid;
+
+typedef struct vl_nn_stage {
+    const vl_nn_form *form; // NULL: the input
+    const char *label;
+    vl_nn_base_kind kind;   // INPUT, SQUARE or COPY; the output is a COPY
+    uint32_t n;             // elements
+    const uint32_t *pixel;  // by element: its number in the whole picture; NULL: the same
+    vl_nn_grid grid;
+    bool fold;              // one pixel a channel, as sums over the positions of its sources
+    uint16_t level;         // of the result
+    double *unit, *shift;   // by channel
+    double *bias;           // by element: of the map's result, as the program holds it
+    double *usual;          // by channel: root mean square of the argument, as the program holds it
+    bool even;              // biases are the same at all pixels of a channel
+    double most;            // |argument|, as the program holds it
+    double **gain, **count; // by term: [channel of this][channel of the source], over pixels the largest sum of squared
+                            // weights, and how many there are at most
+} vl_nn_stage;
+
+typedef struct vl_nn_pictures {
+    vl_nn_lowered *l;
+    uint32_t stages; // bases, then the output
+    vl_nn_stage *stage;
+    uint16_t depth;     // level of the input
+    double answer_most; // |answer|
+    double answer_size; // what answers reach: calibrated, else answer_most
+} vl_nn_pictures;
+
+// *fits says whether the model is of this kind; else a note says why, if it has pictures at all.
+velum_status vl_nn_pictures_of(vl_nn_lowered *l, const vl_nn_graph *g, vl_nn_pictures *out, bool *fits);
+// Units, shifts, biases, sizes; from calibration features (rows x columns) or, without, from ranges. *bounded false: a
+// value has no bound, as a note says.
+velum_status vl_nn_pictures_scale(vl_nn_pictures *p, const double *features, uint64_t rows, bool *bounded);
+// What one of the program's numbers stands for, in the result of a stage: x = that (t - shift).
+static inline double vl_nn_stage_worth(const vl_nn_stage *s, uint32_t channel) {
+    return s->kind == VL_NN_BASE_SQUARE ? s->unit[channel] * s->unit[channel] : s->unit[channel];
+}
+static inline uint32_t vl_nn_stage_area(const vl_nn_stage *s) { return s->grid.height * s->grid.width; }
+static inline uint32_t vl_nn_stage_pixel(const vl_nn_stage *s, uint32_t i) { return s->pixel ? s->pixel[i] : i; }
+
+// ---- how values lie ----
+typedef struct vl_nn_tiling {
+    uint32_t phase_y, phase_x; // of the input
+    uint32_t step_y;           // slots between rows of a phase of the input; 1 between columns
+    uint32_t period;
+} vl_nn_tiling;
+// The layout of a stage's value: phases are dropped by strides; where there is one left, neighbours move apart.
+vl_layout vl_nn_tiling_layout(const vl_nn_tiling *t, const vl_nn_stage *s, uint32_t slots, uint32_t parts);
+// Rotations that sum a folded stage over the positions of its sources; at most VL_FOLD_MOST.
+uint32_t vl_nn_tiling_folds(const vl_nn_tiling *t, const vl_nn_pictures *p, const vl_nn_stage *s,
+                            int32_t rotation[VL_FOLD_MOST]);
+
+// ---- linear maps (pictures_map.c) ----
+typedef struct vl_nn_spread_size {
+    vl_spread_cost cost;
+    uint32_t sources, outputs, patterns;
+} vl_nn_spread_size;
+// Terms first .. first + count - 1 (at most 2) of a stage's form as one map; the first carries the bias. out NULL: its
+// size only. turned, if given, has 2 period numbers: those of rotation + period - 1 are set for rotations that it takes.
+// VELUM_E_LIMIT where it is too large for a spread map.
+velum_status vl_nn_pictures_map(const vl_nn_pictures *p, const vl_nn_stage *s, const vl_nn_tiling *t, uint32_t parts,
+                                uint32_t first, uint32_t count, vl_nn_spread_size *size, bool *turned,
+                                vl_spread *out);
+
+// ---- parameters ----
+typedef struct vl_nn_pictures_choice {
+    vl_nn_tiling tiling;
+    vl_nn_ring ring;
+    uint32_t parts, lanes, prime_bits, scale_bits; // 2^scale_bits: scale of a square's argument
+    double total;                                  // of one group of `lanes` requests
+    double score;                                  // seconds for the batch, or a request without one
+    double error;                                  // expected, of an answer
+    uint64_t memory, key_bytes;
+    uint64_t rotations, products, cts; // cts: most in one value
+} vl_nn_pictures_choice;
+// The fastest that is precise enough. *found false: nothing fits.
+velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
+                                   vl_nn_pictures_choice *best, bool *found);
+// The deviation of an answer's error (pictures_error.c): an estimate. patterned: share of products with a pattern.
+double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned);
+// Never exceeded but for the chance that noise does: the worst of all weights and values.
+double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice *c);
+double vl_nn_pictures_answer_bits(const vl_nn_pictures *p); // scale of the answer
+#define VL_NN_PICTURES_IN_BITS 46                           // scale of the input
+#define VL_NN_PICTURES_COPY_BITS 40                         // of copies, and of sums before they are masked
+
+// Remarks: what was chosen, and what was not.
+velum_status vl_nn_pictures_note(const vl_nn_pictures *p, const vl_nn_pictures_choice *c);
+velum_status vl_nn_pictures_note_unchosen(vl_nn_lowered *l, const vl_nn_pictures_choice *c);
+velum_status vl_nn_pictures_emit(const vl_nn_pictures *p, const vl_nn_graph *g, const vl_nn_pictures_choice *c,
+                                 const velum_compile_options *opt, vl_program *out);
+
+#endif

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tilings, rings, digits and scales of picture programs: the fastest that fits memory and precision.
+#include "nn/pictures.h"
+#include <math.h>
+#include <string.h>
+
+#define LOG_N_LEAST 13
+#define LOG_N_MOST 17
+#define ALPHA_MOST 16
+#define PRIME_MOST 50
+#define PRIME_LEAST 36
+#define BASE_BITS 50.0
+#define SPECIAL_BITS 50.0
+#define SLACK 0.5            // bits by which primes may exceed their nominal sizes, all together
+#define SCALE_LEAST 22
+#define SCALE_MOST 44
+#define WEIGHT_LEAST 12      // bits
+#define GAP_LEAST 32         // slots of a period, at most N / this
+#define PERIOD_MOST 4096
+#define PRECISION 8          // bits of the answers' range
+#define TARGETS 4            // of spread maps: limbs at a time
+#define TERMS_A_MAP 2
+#define TILINGS_MOST 96
+
+// Sizes of all maps under one tiling.
+typedef struct tiled {
+    vl_nn_tiling tiling;
+    uint32_t maps;
+    vl_nn_spread_size *size; // by map, in order of stages and pairs of terms
+    uint32_t *stage;         // by map
+    double *patterned;       // by stage: share of products
+    uint16_t *turn;          // by rotation + period - 1: the highest level at which it is used, or 0
+    uint64_t rotations, products, cts;
+} tiled;
+
+typedef struct search {
+    const vl_nn_pictures *p;
+    const vl_nn_goal *goal;
+    double error_most;
+    vl_nn_pictures_choice *best;
+    bool *found, precise; // precise: the best one is
+} search;
+
+static uint32_t power_up(uint32_t v) {
+    uint32_t p = 1;
+    while (p < v) p *= 2;
+    return p;
+}
+
+// ---- tilings ----
+
+// Places that the stages take along an axis.
+static uint32_t extent_of(const vl_nn_pictures *p, uint32_t phase, bool rows) {
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < p->stages; i++) {
+        const vl_nn_grid *g = &p->stage[i].grid;
+        if (g->height * g->width == 1) continue;
+        uint32_t size = rows ? g->height : g->width, stride = rows ? g->stride_y : g->stride_x;
+        uint32_t left = phase > stride ? phase / stride : 1, apart = stride > phase ? stride / phase : 1;
+        while (left > size) left /= 2;
+        uint32_t reach = (size - 1) / left * apart + 1;
+        most = reach > most ? reach : most;
+    }
+    return most;
+}
+
+static bool tiling_of(const vl_nn_pictures *p, uint32_t phase_y, uint32_t phase_x, vl_nn_tiling *out) {
+    const vl_nn_grid *g = &p->stage[0].grid;
+    if (phase_y > g->height || phase_x > g->width) return false;
+    uint32_t rows = extent_of(p, phase_y, true), cols = extent_of(p, phase_x, false), period = power_up(rows * cols);
+    if ((uint64_t)rows * cols > PERIOD_MOST) return false;
+    uint32_t step = power_up(rows) * power_up(cols) == period ? power_up(cols) : cols; // powers of two where they cost nothing
+    *out = (vl_nn_tiling){phase_y, phase_x, step, period};
+    return true;
+}
+
+// Nearly square grids: fewest edges.
+static bool is_even(const vl_nn_pictures *p, uint32_t phase_y, uint32_t phase_x) {
+    double rows = (double)p->stage[0].grid.height / phase_y, cols = (double)p->stage[0].grid.width / phase_x;
+    bool none_left = p->stage[0].grid.height == 1 || p->stage[0].grid.width == 1;
+    return none_left || (rows <= 2.01 * cols && cols <= 2.01 * rows);
+}
+
+static void mark_turns(tiled *t, bool *turned, uint16_t level) {
+    for (uint32_t k = 0; k < 2 * t->tiling.period; k++) {
+        if (turned[k] && t->turn[k] < level) t->turn[k] = level;
+        turned[k] = false;
+    }
+}
+
+static void mark_folds(const vl_nn_pictures *p, const vl_nn_stage *s, tiled *t) {
+    int32_t rotation[VL_FOLD_MOST];
+    uint32_t count = s->fold ? vl_nn_tiling_folds(&t->tiling, p, s, rotation) : 0;
+    for (uint32_t k = 0; k < count; k++) {
+        uint16_t *at = &t->turn[rotation[k] + (int32_t)t->tiling.period - 1];
+        if (*at < s->level) *at = s->level;
+    }
+}
+
+static velum_status measure(const vl_nn_pictures *p, const vl_nn_tiling *t, tiled *out, bool *fits) {
+    vl_nn_heap *h = p->l->heap;
+    uint32_t maps = 0;
+    bool *turned;
+    *out = (tiled){.tiling = *t};
+    *fits = false;
+    for (uint32_t i = 1; i < p->stages; i++) maps += (p->stage[i].form->terms + TERMS_A_MAP - 1) / TERMS_A_MAP;
+    VL_NN_TAKE(h, out->size, maps);
+    VL_NN_TAKE(h, out->stage, maps);
+    VL_NN_TAKE(h, out->patterned, p->stages);
+    VL_NN_TAKE(h, out->turn, 2 * t->period);
+    VL_NN_TAKE(h, turned, 2 * t->period);
+    for (uint32_t i = 1; i < p->stages; i++) {
+        const vl_nn_stage *s = &p->stage[i];
+        uint64_t products = 0, patterned = 0;
+        for (uint32_t first = 0; first < s->form->terms; first += TERMS_A_MAP) {
+            uint32_t count = s->form->terms - first < TERMS_A_MAP ? s->form->terms - first : TERMS_A_MAP;
+            vl_nn_spread_size *size = &out->size[out->maps];
+            velum_status status = vl_nn_pictures_map(p, s, t, 1, first, count, size, turned, NULL);
+            if (status == VELUM_E_LIMIT) return VELUM_OK;
+            VL_TRY(status);
+            out->stage[out->maps++] = i;
+            mark_turns(out, turned, (uint16_t)(s->level + 1));
+            products += size->cost.products;
+            patterned += size->cost.patterned;
+            out->rotations += size->cost.rotations;
+            out->products += size->cost.products;
+            if (size->outputs > out->cts) out->cts = size->outputs;
+        }
+        mark_folds(p, s, out);
+        out->patterned[i] = products ? (double)patterned / (double)products : 0;
+    }
+    *fits = true;
+    return VELUM_OK;
+}
+
+// ---- time and memory ----
+
+static uint32_t cts_of(const tiled *t, const vl_nn_pictures *p, uint32_t stage) {
+    return vl_nn_tiling_layout(&t->tiling, &p->stage[stage], t->tiling.period, 1).cts;
+}
+
+static uint32_t digits_of(const vl_nn_ring *r, uint32_t level) { return (level + r->alpha - 1) / r->alpha; }
+
+static double seconds_of(const vl_nn_pictures *p, const tiled *t, const vl_nn_ring *r, uint32_t parts, double *each) {
+    double total = 0;
+    int32_t rotation[VL_FOLD_MOST];
+    for (uint32_t m = 0; m < t->maps; m++) {
+        const vl_nn_stage *s = &p->stage[t->stage[m]];
+        const uint16_t level = (uint16_t)(s->level + 1);
+        double one = vl_nn_cost_spread(r, level, &t->size[m].cost, t->size[m].outputs);
+        if (each) each[m] = one;
+        total += one;
+        if (m > 0 && t->stage[m] == t->stage[m - 1]) total += t->size[m].outputs * vl_nn_cost_add(r, s->level);
+    }
+    for (uint32_t i = 1; i < p->stages; i++) {
+        const vl_nn_stage *s = &p->stage[i];
+        const uint32_t cts = cts_of(t, p, i);
+        if (s->kind == VL_NN_BASE_SQUARE) total += vl_nn_cost_squares(r, s->level, parts, cts);
+        if (s->fold) total += vl_nn_cost_fold(r, s->level, vl_nn_tiling_folds(&t->tiling, p, s, rotation), cts);
+    }
+    return total + p->stage[p->stages - 1].grid.channels * vl_nn_cost_mask(r, 2);
+}
+
+// The last stage that reads a stage's value.
+static uint32_t last_reader(const vl_nn_pictures *p, uint32_t stage) {
+    uint32_t last = stage;
+    for (uint32_t i = stage + 1; i < p->stages; i++)
+        for (uint32_t k = 0; k < p->stage[i].form->terms; k++)
+            if (p->stage[i].form->term[k].base == stage) last = i;
+    return last;
+}
+
+// Most bytes of ciphertexts and scratch at any time, and of weights all along.
+static velum_status memory_of(const vl_nn_pictures *p, const tiled *t, const vl_nn_ring *r, uint64_t *out) {
+    const double limb = ldexp(8, (int)r->log_n), period = t->tiling.period;
+    double most = 0, weights = 0;
+    uint32_t *last, *cts;
+    VL_NN_TAKE(p->l->heap, last, p->stages);
+    VL_NN_TAKE(p->l->heap, cts, p->stages);
+    for (uint32_t i = 0; i < p->stages; i++) {
+        last[i] = last_reader(p, i);
+        cts[i] = cts_of(t, p, i);
+    }
+    for (uint32_t m = 0; m < t->maps; m++) {
+        const vl_nn_spread_size *s = &t->size[m];
+        const uint32_t i = t->stage[m], level = p->stage[i].level + 1u, d = digits_of(r, level);
+        double live = 0, scratch = (double)s->cost.decompositions * (level + TARGETS * d) + 2.0 * (double)s->cost.rotations +
+                                   2.0 * s->outputs * (1.0 + r->special);
+        for (uint32_t v = 0; v < i; v++)
+            if (last[v] >= i) live += 2.0 * cts[v] * p->stage[v].level;
+        live += 2.0 * cts[i] * p->stage[i].level * (m > 0 && t->stage[m - 1] == i ? 2 : 1);
+        most = fmax(most, (live + scratch) * limb);
+        weights += (double)s->cost.products * 24 + (double)s->patterns * period * 16;
+    }
+    *out = (uint64_t)(most + weights);
+    return VELUM_OK;
+}
+
+// ---- one candidate ----
+
+// Rotations, relinearisation, conjugation: bytes in the server's memory.
+static uint64_t key_bytes_of(const vl_nn_pictures *p, const tiled *t, const vl_nn_ring *r, uint32_t parts) {
+    uint16_t square = 0;
+    double limbs = 0;
+    for (uint32_t i = 1; i < p->stages; i++)
+        if (p->stage[i].kind == VL_NN_BASE_SQUARE && p->stage[i].level > square) square = p->stage[i].level;
+    for (uint32_t k = 0; k < 2 * t->tiling.period; k++)
+        if (t->turn[k]) limbs += 2.0 * digits_of(r, t->turn[k]) * (t->turn[k] + r->special);
+    if (square) limbs += 2.0 * parts * digits_of(r, square) * (square + r->special);
+    return (uint64_t)(limbs * ldexp(8, (int)r->log_n));
+}
+
+static double score_of(const search *w, const vl_nn_pictures_choice *c) {
+    if (w->goal->batch == 0) return c->total / c->lanes;
+    return ceil((double)w->goal->batch / c->lanes) * c->total;
+}
+
+// The scale with the least error; primes as large as security lets them be.
+static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c) {
+    const double limit = vl_security_max_log_qp(c->ring.log_n, 0, w->goal->security);
+    const double left = limit - BASE_BITS - SLACK - SPECIAL_BITS * c->ring.special;
+    c->prime_bits = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / (w->p->depth - 1.0))));
+    if (c->prime_bits < PRIME_LEAST) return false;
+    c->error = INFINITY;
+    for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST; bits++) {
+        vl_nn_pictures_choice one = *c;
+        one.scale_bits = bits;
+        if (c->prime_bits < bits + (c->parts > 1 ? 2 : 0) + WEIGHT_LEAST) break;
+        one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
+        if (one.error < c->error) *c = one;
+    }
+    return isfinite(c->error);
+}
+
+static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32_t parts) {
+    const uint32_t slots = 1u << (r->log_n - 1);
+    vl_nn_pictures_choice c = {.tiling = t->tiling, .ring = *r, .parts = parts, .lanes = slots / t->tiling.period * parts};
+    const uint64_t batch = w->goal->batch;
+    if (batch && c.lanes / 2 >= batch && parts > 1) return VELUM_OK; // one part does as well
+    c.total = seconds_of(w->p, t, r, parts, NULL);
+    c.score = score_of(w, &c);
+    if (*w->found && w->precise && c.score >= w->best->score) return VELUM_OK;
+    VL_TRY(memory_of(w->p, t, r, &c.memory));
+    if (c.memory > w->goal->memory || !set_scales(w, t, &c)) return VELUM_OK;
+    const bool precise = c.error <= w->error_most;
+    if (*w->found && !precise && (w->precise || c.error >= w->best->error)) return VELUM_OK;
+    c.key_bytes = key_bytes_of(w->p, t, r, parts);
+    if (c.memory + c.key_bytes > w->goal->memory || (w->goal->keys && c.key_bytes > w->goal->keys)) return VELUM_OK;
+    c.rotations = t->rotations;
+    c.products = t->products;
+    c.cts = t->cts;
+    *w->best = c;
+    *w->found = true;
+    w->precise = precise;
+    return VELUM_OK;
+}
+
+static velum_status try_tiling(search *w, const tiled *t) {
+    for (uint32_t log_n = LOG_N_LEAST; log_n <= LOG_N_MOST; log_n++) {
+        if (t->tiling.period > (1u << log_n) / GAP_LEAST) continue;
+        for (uint32_t alpha = 1; alpha <= ALPHA_MOST && alpha <= w->p->depth; alpha++) {
+            const vl_nn_ring r = {.log_n = log_n, .special = alpha, .alpha = alpha, .prices = w->goal->prices};
+            if (BASE_BITS + SLACK + SPECIAL_BITS * alpha + PRIME_LEAST * (w->p->depth - 1.0) >
+                vl_security_max_log_qp(log_n, 0, w->goal->security))
+                break;
+            for (uint32_t parts = 1; parts <= 2; parts++) VL_TRY(offer(w, t, &r, parts));
+        }
+    }
+    return VELUM_OK;
+}
+
+velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
+                                   vl_nn_pictures_choice *best, bool *found) {
+    search w = {.p = p, .goal = goal, .best = best, .found = found};
+    w.error_most = p->answer_size * exp2(-(double)(precision_bits ? precision_bits : PRECISION));
+    *found = false;
+    if (p->depth >= VL_MAX_LIMBS) return VELUM_OK;
+    for (uint32_t phase_y = 1; phase_y <= 256; phase_y *= 2)
+        for (uint32_t phase_x = 1; phase_x <= 256; phase_x *= 2) {
+            vl_nn_tiling t;
+            tiled all;
+            bool fits;
+            if (!is_even(p, phase_y, phase_x) || !tiling_of(p, phase_y, phase_x, &t)) continue;
+            VL_TRY(measure(p, &t, &all, &fits));
+            if (fits) VL_TRY(try_tiling(&w, &all));
+        }
+    return VELUM_OK;
+}
