@@ -136,7 +136,7 @@ static velum_status try_pictures(vl_nn_graph *g, const velum_compile_options *op
     VL_TRY(vl_nn_pictures_of(l, g, &s->pictures, &fits));
     if (fits && opt->calibration) VL_TRY(calibration_features(l, opt->calibration, &features));
     if (fits) VL_TRY(vl_nn_pictures_scale(&s->pictures, features, features ? opt->calibration->rows : 0, &fits));
-    if (fits) VL_TRY(vl_nn_pictures_choose(&s->pictures, goal, opt->precision_bits, &s->choice, &s->found));
+    if (fits) VL_TRY(vl_nn_pictures_choose(&s->pictures, goal, opt->precision_bits, NULL, &s->choice, &s->found));
     return VELUM_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define TERMS_MOST 64
+#define PERIOD_MOST 4096
 
 // ---- geometry ----
 
@@ -141,6 +142,37 @@ vl_layout vl_nn_tiling_layout(const vl_nn_tiling *t, const vl_nn_stage *s, uint3
     return l;
 }
 
+static uint32_t power_up(uint32_t v) {
+    uint32_t p = 1;
+    while (p < v) p *= 2;
+    return p;
+}
+
+// Places that the stages take along an axis.
+static uint32_t extent_of(const vl_nn_pictures *p, uint32_t phase, bool rows) {
+    uint32_t most = 1;
+    for (uint32_t i = 0; i < p->stages; i++) {
+        const vl_nn_grid *g = &p->stage[i].grid;
+        if (g->height * g->width == 1) continue;
+        uint32_t size = rows ? g->height : g->width, stride = rows ? g->stride_y : g->stride_x;
+        uint32_t apart = stride > phase ? stride / phase : 1;
+        uint32_t reach = (size - 1) / phase_left(phase, stride, size) * apart + 1;
+        most = reach > most ? reach : most;
+    }
+    return most;
+}
+
+bool vl_nn_tiling_of(const vl_nn_pictures *p, uint32_t phase_y, uint32_t phase_x, vl_nn_tiling *out) {
+    const vl_nn_grid *g = &p->stage[0].grid;
+    if (phase_y > g->height || phase_x > g->width) return false;
+    uint32_t rows = extent_of(p, phase_y, true), cols = extent_of(p, phase_x, false);
+    if ((uint64_t)rows * cols > PERIOD_MOST) return false;
+    uint32_t period = power_up(rows * cols), wide = power_up(cols);
+    // Rows a power of two apart where that costs nothing: sums over them then are halvings.
+    *out = (vl_nn_tiling){phase_y, phase_x, power_up(rows) * wide == period ? wide : cols, period};
+    return true;
+}
+
 static uint32_t log2_up(uint32_t v) {
     uint32_t k = 0;
     while (1u << k < v) k++;
@@ -171,4 +203,11 @@ uint32_t vl_nn_tiling_folds(const vl_nn_tiling *t, const vl_nn_pictures *p, cons
     for (uint32_t k = 0; k < log2_up(cols); k++) rotation[count++] = (int32_t)(stride_x << k);
     for (uint32_t k = 0; k < log2_up(rows); k++) rotation[count++] = (int32_t)(stride_y << k);
     return count;
+}
+
+double vl_nn_stage_most(const vl_nn_stage *s) {
+    double shift = 0;
+    if (s->kind != VL_NN_BASE_SQUARE) return s->most;
+    for (uint32_t c = 0; c < s->grid.channels; c++) shift = fmax(shift, fabs(s->shift[c]));
+    return s->most * s->most + shift;
 }

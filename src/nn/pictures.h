@@ -53,6 +53,7 @@ velum_status vl_nn_pictures_scale(vl_nn_pictures *p, const double *features, uin
 static inline double vl_nn_stage_worth(const vl_nn_stage *s, uint32_t channel) {
     return s->kind == VL_NN_BASE_SQUARE ? s->unit[channel] * s->unit[channel] : s->unit[channel];
 }
+double vl_nn_stage_most(const vl_nn_stage *s); // |result|, as the program holds it
 static inline uint32_t vl_nn_stage_area(const vl_nn_stage *s) { return s->grid.height * s->grid.width; }
 static inline uint32_t vl_nn_stage_pixel(const vl_nn_stage *s, uint32_t i) { return s->pixel ? s->pixel[i] : i; }
 
@@ -62,6 +63,8 @@ typedef struct vl_nn_tiling {
     uint32_t step_y;           // slots between rows of a phase of the input; 1 between columns
     uint32_t period;
 } vl_nn_tiling;
+// Of so many phases, powers of two; false: there are not so many, or too many positions are left.
+bool vl_nn_tiling_of(const vl_nn_pictures *p, uint32_t phase_y, uint32_t phase_x, vl_nn_tiling *out);
 // The layout of a stage's value: phases are dropped by strides; where there is one left, neighbours move apart.
 vl_layout vl_nn_tiling_layout(const vl_nn_tiling *t, const vl_nn_stage *s, uint32_t slots, uint32_t parts);
 // Rotations that sum a folded stage over the positions of its sources; at most VL_FOLD_MOST.
@@ -91,9 +94,10 @@ typedef struct vl_nn_pictures_choice {
     uint64_t memory, key_bytes;
     uint64_t rotations, products, cts; // cts: most in one value
 } vl_nn_pictures_choice;
-// The fastest that is precise enough. *found false: nothing fits.
+// The fastest that is precise enough (else the most precise), with this tiling or, if that is NULL, any. *found false:
+// nothing fits.
 velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
-                                   vl_nn_pictures_choice *best, bool *found);
+                                   const vl_nn_tiling *only, vl_nn_pictures_choice *best, bool *found);
 // The deviation of an answer's error (pictures_error.c): an estimate. patterned: share of products with a pattern.
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned);
 // Never exceeded but for the chance that noise does: the worst of all weights and values.

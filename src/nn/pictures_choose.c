@@ -15,12 +15,11 @@
 #define SCALE_LEAST 22
 #define SCALE_MOST 44
 #define WEIGHT_LEAST 12      // bits
+#define ANSWER_LEAST 20      // bits of their scale
 #define GAP_LEAST 32         // slots of a period, at most N / this
-#define PERIOD_MOST 4096
 #define PRECISION 8          // bits of the answers' range
 #define TARGETS 4            // of spread maps: limbs at a time
 #define TERMS_A_MAP 2
-#define TILINGS_MOST 96
 
 // Sizes of all maps under one tiling.
 typedef struct tiled {
@@ -40,39 +39,6 @@ typedef struct search {
     vl_nn_pictures_choice *best;
     bool *found, precise; // precise: the best one is
 } search;
-
-static uint32_t power_up(uint32_t v) {
-    uint32_t p = 1;
-    while (p < v) p *= 2;
-    return p;
-}
-
-// ---- tilings ----
-
-// Places that the stages take along an axis.
-static uint32_t extent_of(const vl_nn_pictures *p, uint32_t phase, bool rows) {
-    uint32_t most = 1;
-    for (uint32_t i = 0; i < p->stages; i++) {
-        const vl_nn_grid *g = &p->stage[i].grid;
-        if (g->height * g->width == 1) continue;
-        uint32_t size = rows ? g->height : g->width, stride = rows ? g->stride_y : g->stride_x;
-        uint32_t left = phase > stride ? phase / stride : 1, apart = stride > phase ? stride / phase : 1;
-        while (left > size) left /= 2;
-        uint32_t reach = (size - 1) / left * apart + 1;
-        most = reach > most ? reach : most;
-    }
-    return most;
-}
-
-static bool tiling_of(const vl_nn_pictures *p, uint32_t phase_y, uint32_t phase_x, vl_nn_tiling *out) {
-    const vl_nn_grid *g = &p->stage[0].grid;
-    if (phase_y > g->height || phase_x > g->width) return false;
-    uint32_t rows = extent_of(p, phase_y, true), cols = extent_of(p, phase_x, false), period = power_up(rows * cols);
-    if ((uint64_t)rows * cols > PERIOD_MOST) return false;
-    uint32_t step = power_up(rows) * power_up(cols) == period ? power_up(cols) : cols; // powers of two where they cost nothing
-    *out = (vl_nn_tiling){phase_y, phase_x, step, period};
-    return true;
-}
 
 // Nearly square grids: fewest edges.
 static bool is_even(const vl_nn_pictures *p, uint32_t phase_y, uint32_t phase_x) {
@@ -215,6 +181,20 @@ static double score_of(const search *w, const vl_nn_pictures_choice *c) {
     return ceil((double)w->goal->batch / c->lanes) * c->total;
 }
 
+// No value overflows its level.
+static bool has_room(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) {
+    const double square = 2.0 * c->scale_bits + (c->parts > 1 ? 2 : 0);
+    if (vl_nn_pictures_answer_bits(p) < ANSWER_LEAST) return false;
+    for (uint32_t i = 1; i < p->stages; i++) {
+        const vl_nn_stage *s = &p->stage[i];
+        const double room = BASE_BITS - SLACK + (s->level - 1.0) * c->prime_bits - 1;
+        double argument = s->kind == VL_NN_BASE_SQUARE ? c->scale_bits : VL_NN_PICTURES_COPY_BITS;
+        if (argument + log2(s->most + 1) > room) return false;
+        if (s->kind == VL_NN_BASE_SQUARE && square + log2(vl_nn_stage_most(s) + 1) > room) return false;
+    }
+    return true;
+}
+
 // The scale with the least error; primes as large as security lets them be.
 static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c) {
     const double limit = vl_security_max_log_qp(c->ring.log_n, 0, w->goal->security);
@@ -229,7 +209,7 @@ static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c
         one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
         if (one.error < c->error) *c = one;
     }
-    return isfinite(c->error);
+    return isfinite(c->error) && has_room(w->p, c);
 }
 
 static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32_t parts) {
@@ -269,20 +249,24 @@ static velum_status try_tiling(search *w, const tiled *t) {
     return VELUM_OK;
 }
 
+static velum_status measure_and_try(search *w, const vl_nn_tiling *t) {
+    tiled all;
+    bool fits;
+    VL_TRY(measure(w->p, t, &all, &fits));
+    return fits ? try_tiling(w, &all) : VELUM_OK;
+}
+
 velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
-                                   vl_nn_pictures_choice *best, bool *found) {
+                                   const vl_nn_tiling *only, vl_nn_pictures_choice *best, bool *found) {
     search w = {.p = p, .goal = goal, .best = best, .found = found};
     w.error_most = p->answer_size * exp2(-(double)(precision_bits ? precision_bits : PRECISION));
     *found = false;
     if (p->depth >= VL_MAX_LIMBS) return VELUM_OK;
-    for (uint32_t phase_y = 1; phase_y <= 256; phase_y *= 2)
-        for (uint32_t phase_x = 1; phase_x <= 256; phase_x *= 2) {
+    if (only) return measure_and_try(&w, only);
+    for (uint32_t phase_y = 1; phase_y <= p->stage[0].grid.height; phase_y *= 2)
+        for (uint32_t phase_x = 1; phase_x <= p->stage[0].grid.width; phase_x *= 2) {
             vl_nn_tiling t;
-            tiled all;
-            bool fits;
-            if (!is_even(p, phase_y, phase_x) || !tiling_of(p, phase_y, phase_x, &t)) continue;
-            VL_TRY(measure(p, &t, &all, &fits));
-            if (fits) VL_TRY(try_tiling(&w, &all));
+            if (is_even(p, phase_y, phase_x) && vl_nn_tiling_of(p, phase_y, phase_x, &t)) VL_TRY(measure_and_try(&w, &t));
         }
     return VELUM_OK;
 }

@@ -147,7 +147,7 @@ static velum_status emit_squares(emit *e, const vl_nn_stage *s, uint32_t *value)
     }
     op->seconds = vl_nn_cost_squares(&e->c->ring, s->level, e->c->parts, l.cts);
     const double scale = vl_program_result_scale(&e->out->manifest.params, e->out, op);
-    *value = add_value(e, s, s->level, scale, s->most * s->most + shift);
+    *value = add_value(e, s, s->level, scale, vl_nn_stage_most(s));
     return VELUM_OK;
 }
 

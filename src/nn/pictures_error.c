@@ -97,13 +97,6 @@ double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice
 }
 
 // n weights of squares g in all add up to at most sqrt(n g).
-static double result_most(const vl_nn_stage *s) {
-    double shift = 0;
-    if (s->kind != VL_NN_BASE_SQUARE) return s->most;
-    for (uint32_t c = 0; c < s->grid.channels; c++) shift = fmax(shift, fabs(s->shift[c]));
-    return s->most * s->most + shift;
-}
-
 double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) {
     const noise e = noise_of(p, c);
     double *error = vl_alloc_array(p->stages, sizeof *error), worst = INFINITY;
@@ -119,7 +112,7 @@ double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice
                 const uint32_t base = s->form->term[t].base, cols = p->stage[base].grid.channels;
                 const vl_nn_stage *from = &p->stage[base];
                 const double step = sqrt(c->tiling.period / 6.0 + 1) * exp2(source_scale(&e, from) - target - c->prime_bits);
-                const double size = result_most(from);
+                const double size = vl_nn_stage_most(from);
                 for (uint32_t j = 0; j < cols; j++) {
                     const size_t at = (size_t)k * cols + j;
                     sum += sqrt(s->gain[t][at] * s->count[t][at]) * error[base] + s->count[t][at] * SIGMAS * step * size;

@@ -35,15 +35,17 @@ velum_status vl_nn_pad_of(const vl_nn_node *n, const vl_nn_tensor *const *in, vl
     const vl_nn_tensor *x = in[0], *given = n->in_count > 1 ? in[1] : NULL, *value = n->in_count > 2 ? in[2] : NULL;
     const vl_nn_tensor *axes = n->in_count > 3 ? in[3] : NULL;
     const vl_nn_attr *attr = vl_nn_find_attr(n, "pads");
-    VL_NN_FAIL_IF(!vl_nn_attr_is(n, "mode", "constant", true), n, VELUM_E_UNSUPPORTED,
-                  "only constant padding works; write reflected or repeated borders with Slice and Concat");
+    const bool wrap = vl_nn_attr_is(n, "mode", "wrap", false);
+    VL_NN_FAIL_IF(!wrap && !vl_nn_attr_is(n, "mode", "constant", true), n, VELUM_E_UNSUPPORTED,
+                  "only constant padding and wrapping around work; write reflected or repeated borders with Slice and "
+                  "Concat");
     VL_NN_FAIL_IF(x->extents, n, VELUM_E_UNSUPPORTED, "arithmetic on the batch size");
     VL_NN_FAIL_IF((given && !given->v) || (value && (!value->v || value->count != 1)) || (axes && !axes->v), n,
                   VELUM_E_UNSUPPORTED, "pads, value and axes must be constants");
     VL_NN_FAIL_IF(!given && !attr, n, VELUM_E_FORMAT, "no pads");
     size_t count = given ? given->count : attr->count, listed = axes ? axes->count : x->rank;
     VL_NN_FAIL_IF(count != 2 * listed || listed > x->rank, n, VELUM_E_FORMAT, "%zu pads for %zu axes", count, listed);
-    *out = (vl_nn_pad){.out = *x, .value = value ? value->v[0] : vl_nn_attr_float(n, "value", 0)};
+    *out = (vl_nn_pad){.out = *x, .wrap = wrap, .value = value ? value->v[0] : vl_nn_attr_float(n, "value", 0)};
     out->out.v = NULL;
     for (size_t i = 0; i < listed; i++) {
         uint32_t axis = (uint32_t)i;
@@ -65,7 +67,9 @@ bool vl_nn_pad_source(const vl_nn_pad *p, const vl_nn_tensor *in, size_t i, size
     size_t step = 1, at = 0;
     for (uint32_t axis = in->rank; axis-- > 0; i /= p->out.dim[axis], step *= in->dim[axis]) {
         int64_t k = (int64_t)(i % p->out.dim[axis]) - p->before[axis];
-        if (k < 0 || k >= (int64_t)in->dim[axis]) return false;
+        const int64_t size = (int64_t)in->dim[axis];
+        if (p->wrap) k = (k % size + size) % size;
+        if (k < 0 || k >= size) return false;
         at += (size_t)k * step;
     }
     *element = at;

@@ -65,6 +65,7 @@ velum_status vl_nn_rows_of(vl_nn_heap *h, const vl_nn_node *n, const vl_nn_tenso
 typedef struct vl_nn_pad { // output index i along an axis is input index i - before[axis]
     vl_nn_tensor out;
     int64_t before[VL_NN_MAX_RANK];
+    bool wrap; // modulo the input's extent; else `value` stands where there is no input
     double value;
 } vl_nn_pad;
 velum_status vl_nn_pad_of(const vl_nn_node *n, const vl_nn_tensor *const *in, vl_nn_pad *out);

@@ -256,17 +256,17 @@ static UNUSED velum_status simulate(const vl_program *p, const velum_table *in, 
     for (uint64_t first = 0; first < in->rows && status == VELUM_OK; first += m->in.lanes) {
         uint32_t count = (uint32_t)(in->rows - first < m->in.lanes ? in->rows - first : m->in.lanes);
         double *features = calloc((size_t)count * m->in.dim, sizeof *features);
-        double *slots = calloc((size_t)m->in.cts * m->in.slots, sizeof *slots);
-        double *result = calloc((size_t)m->out.cts * m->out.slots, sizeof *result);
+        double *slots = calloc(m->in.cts * vl_layout_room(&m->in), sizeof *slots);
+        double *result = calloc(m->out.cts * vl_layout_room(&m->out), sizeof *result);
         double *y = calloc((size_t)count * m->out.dim, sizeof *y);
         for (uint32_t r = 0; r < count && status == VELUM_OK; r++)
             status = vl_manifest_prologue(m, first + r + 1, in->values + (first + r) * in->columns,
                                           features + (size_t)r * m->in.dim);
         for (uint32_t i = 0; i < m->in.cts; i++)
-            vl_layout_pack(&m->in, i, features, count, slots + (size_t)i * m->in.slots);
+            vl_layout_pack(&m->in, i, features, count, slots + i * vl_layout_room(&m->in));
         if (status == VELUM_OK) status = vl_sim_run(p, slots, result);
         for (uint32_t i = 0; i < m->out.cts; i++)
-            vl_layout_unpack(&m->out, i, result + (size_t)i * m->out.slots, count, y);
+            vl_layout_unpack(&m->out, i, result + i * vl_layout_room(&m->out), count, y);
         for (uint32_t r = 0; r < count; r++) {
             vl_manifest_epilogue(m, y + (size_t)r * m->out.dim);
             memcpy(answers + (first + r) * columns, y + (size_t)r * m->out.dim, columns * sizeof *y);
