@@ -2,7 +2,7 @@
 // Tilings, rings, digits and scales of picture programs: the fastest that fits memory and precision.
 #include "nn/pictures.h"
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define LOG_N_LEAST 13
 #define LOG_N_MOST 17
@@ -20,6 +20,8 @@
 #define PRECISION 8          // bits of the answers' range
 #define TARGETS 4            // of spread maps: limbs at a time
 #define TERMS_A_MAP 2
+#define TILINGS_MOST 64
+#define SHOWN 3              // that were not chosen
 
 // Sizes of all maps under one tiling.
 typedef struct tiled {
@@ -36,8 +38,10 @@ typedef struct search {
     const vl_nn_pictures *p;
     const vl_nn_goal *goal;
     double error_most;
-    vl_nn_pictures_choice *best;
-    bool *found, precise; // precise: the best one is
+    // Of the tiling at hand:
+    vl_nn_pictures_choice best;
+    bool found, precise; // precise: the best one is
+    double memory_least; // of those that are left out for their memory; 0: none is
 } search;
 
 // Nearly square grids: fewest edges.
@@ -219,18 +223,22 @@ static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32
     if (batch && c.lanes / 2 >= batch && parts > 1) return VELUM_OK; // one part does as well
     c.total = seconds_of(w->p, t, r, parts, NULL);
     c.score = score_of(w, &c);
-    if (*w->found && w->precise && c.score >= w->best->score) return VELUM_OK;
+    if (w->found && w->precise && c.score >= w->best.score) return VELUM_OK;
     VL_TRY(memory_of(w->p, t, r, &c.memory));
-    if (c.memory > w->goal->memory || !set_scales(w, t, &c)) return VELUM_OK;
-    const bool precise = c.error <= w->error_most;
-    if (*w->found && !precise && (w->precise || c.error >= w->best->error)) return VELUM_OK;
     c.key_bytes = key_bytes_of(w->p, t, r, parts);
-    if (c.memory + c.key_bytes > w->goal->memory || (w->goal->keys && c.key_bytes > w->goal->keys)) return VELUM_OK;
+    if (c.memory + c.key_bytes > w->goal->memory || (w->goal->keys && c.key_bytes > w->goal->keys)) {
+        const double need = (double)(c.memory + c.key_bytes);
+        if (w->memory_least == 0 || need < w->memory_least) w->memory_least = need;
+        return VELUM_OK;
+    }
+    if (!set_scales(w, t, &c)) return VELUM_OK;
+    const bool precise = c.error <= w->error_most;
+    if (w->found && !precise && (w->precise || c.error >= w->best.error)) return VELUM_OK;
     c.rotations = t->rotations;
     c.products = t->products;
     c.cts = t->cts;
-    *w->best = c;
-    *w->found = true;
+    w->best = c;
+    w->found = true;
     w->precise = precise;
     return VELUM_OK;
 }
@@ -249,24 +257,57 @@ static velum_status try_tiling(search *w, const tiled *t) {
     return VELUM_OK;
 }
 
+// ---- all tilings ----
+
+typedef struct result {
+    vl_nn_pictures_choice choice;
+    bool precise;
+} result;
+
 static velum_status measure_and_try(search *w, const vl_nn_tiling *t) {
     tiled all;
     bool fits;
+    w->found = w->precise = false;
+    w->memory_least = 0;
     VL_TRY(measure(w->p, t, &all, &fits));
-    return fits ? try_tiling(w, &all) : VELUM_OK;
+    if (fits) VL_TRY(try_tiling(w, &all));
+    if (w->found || w->memory_least == 0) return VELUM_OK;
+    return vl_nn_note(w->p->l, "packing: %u x %u phases, %u positions: left out, %.0f MiB at least", t->phase_y, t->phase_x,
+                      t->period, w->memory_least / 0x1p20);
+}
+
+// The precise before the others, then the faster or the more precise.
+static int by_merit(const void *a, const void *b) {
+    const result *x = a, *y = b;
+    if (x->precise != y->precise) return x->precise ? -1 : 1;
+    double u = x->precise ? x->choice.score : x->choice.error, v = x->precise ? y->choice.score : y->choice.error;
+    return u < v ? -1 : u > v;
 }
 
 velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
                                    const vl_nn_tiling *only, vl_nn_pictures_choice *best, bool *found) {
-    search w = {.p = p, .goal = goal, .best = best, .found = found};
-    w.error_most = p->answer_size * exp2(-(double)(precision_bits ? precision_bits : PRECISION));
+    const double bits = precision_bits ? precision_bits : PRECISION;
+    search w = {.p = p, .goal = goal, .error_most = p->answer_size * exp2(-bits)};
+    result list[TILINGS_MOST];
+    uint32_t count = 0;
     *found = false;
     if (p->depth >= VL_MAX_LIMBS) return VELUM_OK;
-    if (only) return measure_and_try(&w, only);
-    for (uint32_t phase_y = 1; phase_y <= p->stage[0].grid.height; phase_y *= 2)
-        for (uint32_t phase_x = 1; phase_x <= p->stage[0].grid.width; phase_x *= 2) {
+    for (uint32_t phase_y = 1; phase_y <= p->stage[0].grid.height && !only; phase_y *= 2)
+        for (uint32_t phase_x = 1; phase_x <= p->stage[0].grid.width && count < TILINGS_MOST; phase_x *= 2) {
             vl_nn_tiling t;
-            if (is_even(p, phase_y, phase_x) && vl_nn_tiling_of(p, phase_y, phase_x, &t)) VL_TRY(measure_and_try(&w, &t));
+            if (!is_even(p, phase_y, phase_x) || !vl_nn_tiling_of(p, phase_y, phase_x, &t)) continue;
+            VL_TRY(measure_and_try(&w, &t));
+            if (w.found) list[count++] = (result){w.best, w.precise};
         }
+    if (only) VL_TRY(measure_and_try(&w, only));
+    if (only && w.found) list[count++] = (result){w.best, w.precise};
+    if (count == 0) return VELUM_OK;
+    qsort(list, count, sizeof *list, by_merit);
+    *best = list[0].choice;
+    *found = true;
+    if (!list[0].precise)
+        VL_TRY(vl_nn_note(p->l, "packing: warning: none gives %.0f bits of the answers' range, the most precise is taken",
+                          bits));
+    for (uint32_t i = 1; i < count && i <= SHOWN; i++) VL_TRY(vl_nn_pictures_note_unchosen(p->l, &list[i].choice));
     return VELUM_OK;
 }

@@ -13,12 +13,13 @@
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_pictures_choice *c, const char *what) {
     const vl_nn_tiling *t = &c->tiling;
     return vl_nn_note(l,
-                      "packing: %s, pictures over slots: %u x %u phases, %u positions, %s, %u requests at a time, at most %llu "
-                      "ciphertexts, %llu rotations, %llu products; N=2^%u, %u special primes, %.1f s and %llu MiB predicted",
+                      "packing: %s, pictures over slots: %u x %u phases, %u positions, %s, %u requests at a time, at most "
+                      "%llu ciphertexts, %llu rotations, %llu products; N=2^%u, %u special primes, %.1f s and %llu MiB "
+                      "predicted, error %.1g",
                       what, t->phase_y, t->phase_x, t->period, c->parts > 1 ? "real and imaginary parts" : "real parts",
                       c->lanes, (unsigned long long)c->cts, (unsigned long long)c->rotations,
                       (unsigned long long)c->products, c->ring.log_n, c->ring.special, c->total,
-                      (unsigned long long)((c->memory + c->key_bytes) >> 20));
+                      (unsigned long long)((c->memory + c->key_bytes) >> 20), c->error);
 }
 
 velum_status vl_nn_pictures_note_unchosen(vl_nn_lowered *l, const vl_nn_pictures_choice *c) {
