@@ -5,20 +5,21 @@
 //   out_r = (sum_k weight_rk pattern_rk copy_k) / q_{level-1} + bias_r,  copy_k = rotate(in_{source_k}, rotation_k)
 //
 // A pattern is a vector of `period` numbers, repeated over the slots (0 and 1 for the borders of a picture). Weight and
-// pattern together are one plaintext, in the subring of X^gap, gap = N / (2 period): in the NTT domain it is constant on
-// runs of gap words. So on each run it is a scalar as any other weight is, and costs as much: no level, no scale, no
+// pattern together are one plaintext, in the subring of X^gap, gap = N / (2 period): in the NTT domain it is constant
+// on runs of gap words. So on each run it is a scalar as any other weight is, and costs as much: no level, no scale, no
 // pass of its own.
 //
-// Done limb by limb of Q P: each rotated copy exists for one limb only, sums over all copies stay in registers (kernels:
-// mix), and each output is divided by P q_{level-1} once. Limbs go to threads.
+// Done limb by limb of Q P: each rotated copy exists for one limb only, sums over all copies stay in registers
+// (kernels: mix), and each output is divided by P q_{level-1} once. Limbs go to threads.
 #ifndef VELUM_CIRCUITS_SPREAD_H
 #define VELUM_CIRCUITS_SPREAD_H
 
 #include "ckks/ckks.h"
 
 #define VL_SPREAD_NO_PATTERN UINT32_MAX
-#define VL_SPREAD_MAX_CTS 8192     // sources, and outputs
-#define VL_SPREAD_MAX_COPIES 65536 // at most 4096 of them in one output
+#define VL_SPREAD_MAX_CTS 8192 // sources, and outputs
+#define VL_SPREAD_MAX_COPIES 65536
+#define VL_SPREAD_MAX_TERMS 4096 // copies in one output
 #define VL_SPREAD_MAX_PATTERNS 65536
 
 typedef struct vl_spread_copy {
@@ -71,7 +72,8 @@ void vl_spread_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, c
                      vl_ciphertext *out, const vl_ciphertext *const *in);
 size_t vl_spread_scratch(const vl_params *p, const vl_spread *s, uint16_t level, uint32_t threads);
 
-// The same in the clear: x: sources x slots, y: outputs x slots (for one part).
+// The same in the clear: x: sources x slots, y: outputs x slots (for one part, with its bias). `slots` may be less than
+// N/2, but not less than the period: a power of two.
 void vl_spread_clear_apply(const vl_spread *s, uint32_t slots, const double *x, double *y);
 
 // ---- the square of both parts ----
