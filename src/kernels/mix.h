@@ -13,7 +13,7 @@
 
 #include "kernels/internal.h"
 
-#define VL_MIX_DEPTH 128 // terms of a pass at most; even
+#define VL_MIX_DEPTH 96  // terms of a pass at most; even
 #define VL_MIX_STRIP 128 // words of a strip at most
 #define VL_MIX_GROUP 64  // rows of a pass at most
 

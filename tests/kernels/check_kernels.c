@@ -351,7 +351,7 @@ static void check_mix(const vl_modulus *m, uint32_t rows, uint32_t count, size_t
 // Row and term counts around those that the families take at a time, strips whole and not.
 static void mixes(void **arg) {
     (void)arg;
-    const uint32_t rows[] = {1, 2, 3, 4, 5, 6, 7, 9, 11, 16}, terms[] = {1, 2, 3, 63, 64, 65, 127, 128, 129, 255, 258};
+    const uint32_t rows[] = {1, 2, 3, 4, 5, 6, 7, 9, 11, 16}, terms[] = {1, 2, 3, 63, 64, 65, 95, 96, 97, 191, 194};
     const size_t sizes[] = {16, 48, 128, 144, 272};
     uint64_t q[MAX_PRIMES];
     unsigned primes = primes_for(4, q);
