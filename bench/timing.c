@@ -83,6 +83,7 @@ velum_status velum_bench_run(const char *name_regex, unsigned threads,
     }
     bench_run run = {name_regex ? &regex : NULL, threads, each, progress, user};
     velum_status status = bench_kernels(&run);
+    if (status == VELUM_OK) status = bench_mix(&run);
     if (status == VELUM_OK) status = bench_ckks(&run);
     if (status == VELUM_OK) status = bench_bootstrap(&run);
     if (status == VELUM_OK) status = bench_lookup(&run);

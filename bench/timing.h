@@ -28,6 +28,7 @@ velum_status bench_time_few(const bench_run *run, velum_bench_result result, uin
 
 // The groups of operations.
 velum_status bench_kernels(const bench_run *run);   // kernels.c: single limbs, every kernel family
+velum_status bench_mix(const bench_run *run);       // mix.c: a matrix of scalars times limbs, every kernel family
 velum_status bench_ckks(const bench_run *run);      // ckks.c: whole operations on secure parameters
 velum_status bench_bootstrap(const bench_run *run); // bootstrap.c: the named sets at N = 2^16
 velum_status bench_lookup(const bench_run *run);    // lookup.c, codedhelut.c: encrypted embeddings, two methods
