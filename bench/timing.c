@@ -28,18 +28,14 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-velum_status bench_time(const bench_run *run, velum_bench_result result, double seconds, void (*op)(void *arg),
-                        void *arg) {
+// Repetitions until there are `few` and `seconds` have passed.
+static velum_status time_op(const bench_run *run, velum_bench_result result, uint32_t few, double seconds,
+                            void (*op)(void *arg), void *arg) {
     double *sample = vl_alloc_array(MAX_REPS, sizeof *sample);
     VL_FAIL_IF(!sample, VELUM_E_NOMEM, "bench: %s", result.name);
-    char what[128];
-    snprintf(what, sizeof what, "%s, N = 2^%u, %u limb%s", result.name, result.log_n, result.limbs,
-             result.limbs == 1 ? "" : "s");
-    if (run->progress) run->progress(run->user, what);
-    op(arg);
     uint32_t reps = 0;
     double start = vl_now(), t = start;
-    while (reps < MAX_REPS && (reps < MIN_REPS || t - start < seconds)) {
+    while (reps < MAX_REPS && (reps < few || t - start < seconds)) {
         op(arg);
         double after = vl_now();
         sample[reps++] = after - t;
@@ -52,6 +48,26 @@ velum_status bench_time(const bench_run *run, velum_bench_result result, double 
     vl_free(sample);
     run->each(run->user, &result);
     return VELUM_OK;
+}
+
+static void announce(const bench_run *run, const velum_bench_result *result) {
+    char what[128];
+    snprintf(what, sizeof what, "%s, N = 2^%u, %u limb%s", result->name, result->log_n, result->limbs,
+             result->limbs == 1 ? "" : "s");
+    if (run->progress) run->progress(run->user, what);
+}
+
+velum_status bench_time(const bench_run *run, velum_bench_result result, double seconds, void (*op)(void *arg),
+                        void *arg) {
+    announce(run, &result);
+    op(arg);
+    return time_op(run, result, MIN_REPS, seconds, op, arg);
+}
+
+velum_status bench_time_few(const bench_run *run, velum_bench_result result, uint32_t reps, void (*op)(void *arg),
+                            void *arg) {
+    announce(run, &result);
+    return time_op(run, result, reps, 0, op, arg);
 }
 
 velum_status velum_bench_run(const char *name_regex, unsigned threads,
@@ -67,9 +83,11 @@ velum_status velum_bench_run(const char *name_regex, unsigned threads,
     }
     bench_run run = {name_regex ? &regex : NULL, threads, each, progress, user};
     velum_status status = bench_kernels(&run);
+    if (status == VELUM_OK) status = bench_mix(&run);
     if (status == VELUM_OK) status = bench_ckks(&run);
     if (status == VELUM_OK) status = bench_bootstrap(&run);
     if (status == VELUM_OK) status = bench_lookup(&run);
+    if (status == VELUM_OK) status = bench_spread(&run);
     if (status == VELUM_OK) status = bench_predict(&run);
     if (name_regex) regfree(&regex);
     return status;

@@ -56,8 +56,8 @@ static void add_dot(limb_work *w, uint32_t r, size_t at, size_t n, const uint64_
     uint64_t *d1 = vl_poly_limb(s->ring, s->kept[r - s->first].c[1], w->i) + at;
     bool more = w->begun[r - s->first];
     if (scalar) {
-        q->k->dot_scalar(q, more ? t0 : d0, x0, scalar, count, n);
-        q->k->dot_scalar(q, more ? t1 : d1, x1, scalar, count, n);
+        q->k->mix(q, more ? &t0 : &d0, 1, x0, count, scalar, n);
+        q->k->mix(q, more ? &t1 : &d1, 1, x1, count, scalar, n);
     } else {
         q->k->dot2(q, more ? t0 : d0, more ? t1 : d1, m, x0, x1, count, n);
     }

@@ -77,9 +77,10 @@ struct vl_kernels {
     // and of plaintext products. If k1 is NULL only dst0 is made. Outputs may not alias inputs.
     void (*dot2)(const vl_modulus *m, uint64_t *dst0, uint64_t *dst1, const uint64_t *const *x,
                  const uint64_t *const *k0, const uint64_t *const *k1, uint32_t count, size_t n);
-    // dst = sum_j s[j] x[j], s[j] < q, count <= 1024, accumulated in registers.
-    void (*dot_scalar)(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
-                       size_t n);
+    // dst[r] = sum_j s[r count + j] x[j] for r < rows, s[...] < q, 1 <= count <= 65,536, n a multiple of 16: a matrix
+    // of scalars times limbs, each limb read once for up to 64 rows. Outputs may not alias inputs.
+    void (*mix)(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
+                const uint64_t *s, size_t n);
     // dst = v mod q for the representative v in (-p/2, p/2] of src in [0, p).
     void (*lift_centered)(const vl_modulus *m, uint64_t *dst, const uint64_t *src, uint64_t p, size_t n);
     // dst = v mod q for signed words, |v| < 2^62.

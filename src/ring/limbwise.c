@@ -168,18 +168,16 @@ void vl_ring_dot(vl_exec *x, const vl_ring *ring, vl_poly d, const vl_poly *a, c
 static void dot_scalar_limb(const limb_job *j, const vl_modulus *m, uint32_t i) {
     const uint64_t *a[DOT_SCALAR_MAX];
     uint64_t s[DOT_SCALAR_MAX];
-    uint32_t first = j->count < DOT_SCALAR_MAX ? j->count : DOT_SCALAR_MAX;
-    for (uint32_t k = 0; k < first; k++) {
+    uint64_t *d = D(j);
+    for (uint32_t k = 0; k < j->count; k++) {
         a[k] = limb_of(j, j->as[k], i);
         s[k] = vl_arith_from_i64(j->words[k], m->q);
     }
-    m->k->dot_scalar(m, D(j), a, s, first, j->ring->n);
-    for (uint32_t k = first; k < j->count; k++)
-        m->k->mul_scalar_add(m, D(j), limb_of(j, j->as[k], i), vl_arith_from_i64(j->words[k], m->q), j->ring->n);
+    m->k->mix(m, &d, 1, a, j->count, s, j->ring->n);
 }
 
 void vl_ring_dot_i64(vl_exec *x, const vl_ring *ring, vl_poly d, const vl_poly *a, const int64_t *s, uint32_t count) {
-    assert(count > 0);
+    assert(count > 0 && count <= DOT_SCALAR_MAX);
     for (uint32_t k = 0; k < count; k++) assert(covers(a[k], d));
     run(x, &(limb_job){.fn = dot_scalar_limb, .ring = ring, .d = d, .as = a, .words = s, .count = count});
 }

@@ -88,7 +88,7 @@ void vl_ring_mul_residues_add(vl_exec *x, const vl_ring *ring, vl_poly d, vl_pol
 void vl_ring_dot(vl_exec *x, const vl_ring *ring, vl_poly d, const vl_poly *a, const vl_poly *b, uint32_t count);
 void vl_ring_dot2(vl_exec *x, const vl_ring *ring, vl_poly d0, vl_poly d1, const vl_poly *a, const vl_poly *b0,
                   const vl_poly *b1, uint32_t count);
-// d = sum_j s[j] a[j], integers |s[j]| < 2^62, any count; d is none of a[j].
+// d = sum_j s[j] a[j], integers |s[j]| < 2^62, count <= 1024; d is none of a[j].
 void vl_ring_dot_i64(vl_exec *x, const vl_ring *ring, vl_poly d, const vl_poly *a, const int64_t *s, uint32_t count);
 void vl_ring_ntt(vl_exec *x, const vl_ring *ring, vl_poly d, vl_poly a);
 void vl_ring_intt(vl_exec *x, const vl_ring *ring, vl_poly d, vl_poly a);
@@ -100,6 +100,13 @@ void vl_ring_from_i64(vl_exec *x, const vl_ring *ring, vl_poly d, const int64_t 
 // Uniform residues, limb i from stream `domain0 + (index of its modulus in Q then P)` of the seed: an independent
 // stream a limb, so that a key limited to few levels is a prefix of the full one, and limbs expand in parallel.
 void vl_ring_uniform(vl_exec *x, const vl_ring *ring, vl_poly d, const uint8_t seed[VL_SEED_BYTES], uint64_t domain0);
+
+// ---- matrices ----
+// d[r] = sum_j s[r count + j] a[j], r < rows, j < count <= 65,536, integers |s[...]| < 2^62; all d have the same limbs,
+// none is an a. Needs at least a slot of scratch; vl_ring_mix_scratch is one for each processor.
+void vl_ring_mix_i64(vl_exec *x, const vl_ring *ring, const vl_poly *d, uint32_t rows, const vl_poly *a,
+                     const int64_t *s, uint32_t count);
+size_t vl_ring_mix_scratch(uint32_t rows, uint32_t count);
 
 // ---- basis changes ----
 // Drops the last q limb: d = round(a / q_{nq-1}), NTT domain in and out; d.nq = a.nq - 1, a.np = 0, d may share a's

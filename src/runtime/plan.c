@@ -125,6 +125,7 @@ static uint64_t scratch_of(const vl_params *p, const vl_program *program, const 
         at_least(&most, vl_lintrans_scratch(p, &op->plan, op->level));
         at_least(&most, vl_lintrans_encode_scratch(p, &op->plan, op->level));
         break;
+    case VL_OP_MIX: at_least(&most, vl_ring_mix_scratch(op->rows, op->cols)); break;
     case VL_OP_POLY: at_least(&most, vl_poly_scratch(p, &op->poly, op->level)); break;
     case VL_OP_SIGN:
     case VL_OP_GATE: at_least(&most, vl_compare_scratch(p, &op->compare, op->level)); break;

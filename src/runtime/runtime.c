@@ -34,20 +34,21 @@ static vl_ciphertext at_level(const vl_ciphertext *ct, uint16_t level) {
 static velum_status run_mix(const vl_runtime *r, vl_exec *x, uint32_t index, const value *a, value *d) {
     const vl_params *p = r->params;
     const vl_op *op = &r->program->ops[index];
-    vl_poly *column = vl_alloc_array(op->cols, sizeof *column);
-    VL_FAIL_IF(!column, VELUM_E_NOMEM, "'%s'", op->name);
-    double scale = a->ct[0].scale * op->plain_scale;
+    vl_poly *in = vl_alloc_array((size_t)op->cols + op->rows, sizeof *in);
+    VL_FAIL_IF(!in, VELUM_E_NOMEM, "'%s'", op->name);
+    vl_poly *sum = in + op->cols;
+    for (unsigned half = 0; half < 2; half++) {
+        for (uint32_t i = 0; i < op->cols; i++) in[i] = vl_poly_prefix(a->ct[i].c[half], op->level);
+        for (uint32_t row = 0; row < op->rows; row++) sum[row] = d->ct[row].c[half];
+        vl_ring_mix_i64(x, &p->ring, sum, op->rows, in, r->op[index].mix, op->cols);
+    }
     for (uint32_t row = 0; row < op->rows; row++) {
         vl_ciphertext *out = &d->ct[row];
-        for (unsigned half = 0; half < 2; half++) {
-            for (uint32_t i = 0; i < op->cols; i++) column[i] = vl_poly_prefix(a->ct[i].c[half], op->level);
-            vl_ring_dot_i64(x, &p->ring, out->c[half], column, r->op[index].mix + (size_t)row * op->cols, op->cols);
-        }
-        out->scale = scale;
+        out->scale = a->ct[0].scale * op->plain_scale;
         vl_ckks_rescale(x, p, out, out);
         if (op->bias) vl_ckks_add_const(x, p, out, out, op->bias[row]);
     }
-    vl_free(column);
+    vl_free(in);
     return VELUM_OK;
 }
 

@@ -280,54 +280,36 @@ static void pointwise(void **arg) {
 // --- sums of products ---
 
 static void check_dots(const vl_modulus *m, uint32_t count, size_t n, kernel_fill fill) {
-    enum { MAX = 1024 };
+    enum { MAX = 64 };
     const uint64_t q = m->q;
-    static uint64_t *x[MAX], *k0[MAX], *k1[MAX], s[MAX];
-    uint64_t *d0 = kernel_limb(n), *d1 = kernel_limb(n), *e0 = kernel_limb(n), *e1 = kernel_limb(n),
-             *e2 = kernel_limb(n);
-    const bool small = count <= 64;
+    uint64_t *x[MAX], *k0[MAX], *k1[MAX];
+    uint64_t *d0 = kernel_limb(n), *d1 = kernel_limb(n), *e0 = kernel_limb(n), *e1 = kernel_limb(n);
     for (uint32_t j = 0; j < count; j++) {
         kernel_words(x[j] = kernel_limb(n), n, q, fill);
-        kernel_words(&s[j], 1, q, fill);
-        if (!small) continue;
         kernel_words(k0[j] = kernel_limb(n), n, q, fill);
         kernel_words(k1[j] = kernel_limb(n), n, q, fill);
     }
     for (size_t i = 0; i < n; i++) {
-        e0[i] = e1[i] = e2[i] = 0;
+        e0[i] = e1[i] = 0;
         for (uint32_t j = 0; j < count; j++) {
-            e2[i] = (uint64_t)((e2[i] + MUL(x[j][i], s[j])) % q);
-            if (!small) continue;
             e0[i] = (uint64_t)((e0[i] + MUL(x[j][i], k0[j][i])) % q);
             e1[i] = (uint64_t)((e1[i] + MUL(x[j][i], k1[j][i])) % q);
         }
     }
-    if (small) {
-        m->k->dot2(m, d0, d1, (const uint64_t *const *)x, (const uint64_t *const *)k0, (const uint64_t *const *)k1,
-                   count, n);
-        check_equal("dot2", m->k, m, d0, e0, n);
-        check_equal("dot2", m->k, m, d1, e1, n);
-        m->k->dot2(m, d1, NULL, (const uint64_t *const *)x, (const uint64_t *const *)k0, NULL, count, n);
-        check_equal("dot2 single", m->k, m, d1, e0, n);
-    }
-    m->k->dot_scalar(m, d0, (const uint64_t *const *)x, s, count, n);
-    check_equal("dot_scalar", m->k, m, d0, e2, n);
-    if (count > 0) {
-        m->k->dot_scalar(m, x[0], (const uint64_t *const *)x, s, count, n);
-        check_equal("dot_scalar in place", m->k, m, x[0], e2, n);
-    }
-    for (uint32_t j = 0; j < count; j++) {
-        assert_true(kernel_limb_free(x[j]));
-        if (small) assert_true(kernel_limb_free(k0[j]) && kernel_limb_free(k1[j]));
-    }
+    m->k->dot2(m, d0, d1, (const uint64_t *const *)x, (const uint64_t *const *)k0, (const uint64_t *const *)k1, count,
+               n);
+    check_equal("dot2", m->k, m, d0, e0, n);
+    check_equal("dot2", m->k, m, d1, e1, n);
+    m->k->dot2(m, d1, NULL, (const uint64_t *const *)x, (const uint64_t *const *)k0, NULL, count, n);
+    check_equal("dot2 single", m->k, m, d1, e0, n);
+    for (uint32_t j = 0; j < count; j++)
+        assert_true(kernel_limb_free(x[j]) && kernel_limb_free(k0[j]) && kernel_limb_free(k1[j]));
     assert_true(kernel_limb_free(d0) && kernel_limb_free(d1) && kernel_limb_free(e0) && kernel_limb_free(e1));
-    assert_true(kernel_limb_free(e2));
 }
 
 static void dots(void **arg) {
     (void)arg;
-    const uint32_t counts[] = {0,  1,  2,  3,  4,  7,  8,  14, 15, 16, 17,  31,
-                               32, 33, 47, 48, 49, 63, 64, 65, 96, 97, 500, 1024};
+    const uint32_t counts[] = {0, 1, 2, 3, 4, 7, 8, 14, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64};
     uint64_t q[MAX_PRIMES];
     unsigned primes = primes_for(4, q);
     for (const vl_kernels *const *k = families(); *k != NULL; k++)
@@ -337,6 +319,59 @@ static void dots(void **arg) {
             for (unsigned c = 0; c < sizeof counts / sizeof *counts; c++)
                 for (unsigned fill = 0; fill < FILL_KINDS; fill++)
                     check_dots(&m, counts[c], lengths[kernel_draw() % (LENGTHS - 3)], (kernel_fill)fill);
+            vl_modulus_clear(&m);
+        }
+}
+
+// A matrix of scalars times limbs; s_of: how the scalars are filled.
+static void check_mix(const vl_modulus *m, uint32_t rows, uint32_t count, size_t n, kernel_fill x_of,
+                      kernel_fill s_of) {
+    uint64_t **x = calloc(count, sizeof *x), **d = calloc(rows, sizeof *d), *e = kernel_limb(n);
+    uint64_t *s = calloc((size_t)rows * count, sizeof *s);
+    for (uint32_t j = 0; j < count; j++) kernel_words(x[j] = kernel_limb(n), n, m->q, x_of);
+    kernel_words(s, (size_t)rows * count, m->q, s_of);
+    for (uint32_t r = 0; r < rows; r++) d[r] = kernel_limb(n);
+    m->k->mix(m, d, rows, (const uint64_t *const *)x, count, s, n);
+    for (uint32_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < n; i++) {
+            u128 sum = 0; // at most 2^16 products below 2^100
+            for (uint32_t j = 0; j < count; j++) sum += (u128)x[j][i] * s[(size_t)r * count + j];
+            e[i] = (uint64_t)(sum % m->q);
+        }
+        check_equal("mix", m->k, m, d[r], e, n);
+    }
+    for (uint32_t j = 0; j < count; j++) assert_true(kernel_limb_free(x[j]));
+    for (uint32_t r = 0; r < rows; r++) assert_true(kernel_limb_free(d[r]));
+    assert_true(kernel_limb_free(e));
+    free(x);
+    free(d);
+    free(s);
+}
+
+// Row and term counts around those that the families take at a time, strips whole and not.
+static void mixes(void **arg) {
+    (void)arg;
+    const uint32_t rows[] = {1, 2, 3, 4, 5, 6, 7, 9, 11, 16}, terms[] = {1, 2, 3, 63, 64, 65, 95, 96, 97, 191, 194};
+    const size_t sizes[] = {16, 48, 128, 144, 272};
+    uint64_t q[MAX_PRIMES];
+    unsigned primes = primes_for(4, q);
+    for (const vl_kernels *const *k = families(); *k != NULL; k++)
+        for (unsigned p = 0; p < primes; p++) {
+            vl_modulus m;
+            assert_int_equal(vl_modulus_init(&m, q[p], 4, *k), VELUM_OK);
+            for (unsigned t = 0; t < sizeof terms / sizeof *terms; t++)
+                for (unsigned r = 0; r < sizeof rows / sizeof *rows; r++)
+                    check_mix(&m, rows[r], terms[t], sizes[(r + t) % 5], (kernel_fill)((r + p) % FILL_KINDS),
+                              (kernel_fill)((r + p + (t % 2) * 2) % FILL_KINDS));
+            for (unsigned fill = 0; fill < FILL_KINDS; fill++) { // all words the same, then against all others
+                check_mix(&m, 5, 128, 16, (kernel_fill)fill, (kernel_fill)fill);
+                check_mix(&m, 1, 64, 48, (kernel_fill)fill, FILL_MAX);
+                check_mix(&m, 3, 600, 32, FILL_MAX, (kernel_fill)fill);
+            }
+            check_mix(&m, 3, 4096, 16, FILL_MAX, FILL_MAX);
+            check_mix(&m, 2, 4095, 32, FILL_EDGES, FILL_RANDOM);
+            check_mix(&m, 130, 3, 16, FILL_RANDOM, FILL_MAX);
+            if (p == 0) check_mix(&m, 1, 65536, 16, FILL_MAX, FILL_MAX);
             vl_modulus_clear(&m);
         }
 }
@@ -497,6 +532,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(ntt_of_many_primes),
         cmocka_unit_test(pointwise),
         cmocka_unit_test(dots),
+        cmocka_unit_test(mixes),
         cmocka_unit_test(lifts),
         cmocka_unit_test(extend),
     };

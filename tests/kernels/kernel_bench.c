@@ -52,7 +52,8 @@ static int by_size(const void *a, const void *b) {
     X(dot2_12_terms, k->dot2(&b->m, L(0), L(1), CONST(&L(4)), CONST(&L(16)), CONST(&L(28)), TERMS, b->n))              \
     X(dot2_3_terms, k->dot2(&b->m, L(0), L(1), CONST(&L(4)), CONST(&L(16)), CONST(&L(28)), 3, b->n))                   \
     X(dot2_12_terms_in_1024_word_pieces, pieces(k, b))                                                                 \
-    X(dot_scalar_12_terms, k->dot_scalar(&b->m, L(0), CONST(&L(4)), L(1), TERMS, b->n))                                \
+    X(mix_1_row_12_terms, k->mix(&b->m, &L(0), 1, CONST(&L(4)), TERMS, L(1), b->n))                                    \
+    X(mix_4_rows_12_terms, k->mix(&b->m, &L(0), 4, CONST(&L(4)), TERMS, L(16), b->n))                                  \
     X(lift_centered, k->lift_centered(&b->m, L(0), L(1), b->m.q, b->n))                                                \
     X(from_i64, k->from_i64(&b->m, L(0), (const int64_t *)L(1), b->n))                                                 \
     X(base_extend_3_to_8, k->base_extend(&b->ext, &L(16), CONST(&L(4)), 0, b->n))                                      \

@@ -22,7 +22,7 @@ static void open_setting(setting *s, unsigned log_n, uint32_t nq, uint32_t np, u
     uint64_t primes[VL_MAX_LIMBS];
     OK(vl_arith_primes(log_n, bits, NULL, 0, nq + np, primes));
     OK(vl_ring_init(&s->ring, log_n, primes, nq, primes + nq, np, k));
-    OK(vl_exec_init(&s->x, threads, vl_ring_scratch(&s->ring, nq, np)));
+    OK(vl_exec_init(&s->x, threads, vl_ring_scratch(&s->ring, nq, np) + vl_ring_mix_scratch(7, 147)));
     s->seed = 1;
 }
 
@@ -112,7 +112,7 @@ static void check_limbwise(setting *s) {
 
 static void check_sums(setting *s) {
     const vl_ring *ring = &s->ring;
-    enum { COUNT = 64, MANY = 1100 };
+    enum { COUNT = 64, MANY = 1024, ROWS = 7 };
     vl_poly a[COUNT], b[COUNT], c[COUNT], d0 = noise(s, 2, 1), d1 = noise(s, 2, 1), many[MANY];
     int64_t scalars[MANY];
     for (int j = 0; j < COUNT; j++) {
@@ -148,6 +148,21 @@ static void check_sums(setting *s) {
                 assert_true(at(s, d0, i, k) == x);
             }
     }
+    vl_poly e[ROWS]; // the first count * rows scalars as a matrix
+    for (uint32_t r = 0; r < ROWS; r++) e[r] = noise(s, 2, 1);
+    for (uint32_t rows = 1; rows <= ROWS; rows += 3)
+        for (uint32_t count = 1; count <= MANY / ROWS; count += 71) {
+            vl_ring_mix_i64(&s->x, ring, e, rows, many, scalars, count);
+            for (uint32_t r = 0; r < rows; r++) {
+                vl_ring_dot_i64(&s->x, ring, d0, many, scalars + r * count, count);
+                EACH(d0, W(e[r]));
+            }
+        }
+    vl_ring_mix_i64(&s->x, ring, &(vl_poly){e[0].x, 1, 1}, 1, many, scalars, 5); // fewer limbs than the sources have
+    vl_ring_dot_i64(&s->x, ring, d0, many, scalars, 5);
+    assert_memory_equal(e[0].x, d0.x, ring->n * sizeof(uint64_t));
+    assert_memory_equal(vl_poly_limb(ring, e[0], 1), vl_poly_limb(ring, d0, 2), ring->n * sizeof(uint64_t));
+    for (uint32_t r = 0; r < ROWS; r++) vl_poly_free(&e[r]);
     vl_poly t[3] = {noise(s, 2, 1), noise(s, 2, 1), noise(s, 2, 1)};
     vl_ring_tensor(&s->x, ring, t, a, b);
     for (uint32_t i = 0; i < 3; i++)

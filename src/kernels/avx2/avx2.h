@@ -27,8 +27,11 @@ void vl_avx2_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src
 void vl_avx2_ntt_inverse(const vl_modulus *m, uint64_t *dst, const uint64_t *src, uint64_t scalar);
 void vl_avx2_dot2(const vl_modulus *m, uint64_t *dst0, uint64_t *dst1, const uint64_t *const *x,
                   const uint64_t *const *k0, const uint64_t *const *k1, uint32_t count, size_t n);
+// dst = sum_j s[j] x[j], count <= 64, n a multiple of 8.
 void vl_avx2_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
                         size_t n);
+void vl_avx2_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
+                 const uint64_t *s, size_t n);
 void vl_avx2_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n);
 
 #define INLINE static inline __attribute__((always_inline))

@@ -74,32 +74,25 @@ INLINE factor factor_splat(const scalar_factor *f) {
 }
 
 INLINE void dot_scalar_rows(uint64_t *dst, const uint64_t *const *x, const scalar_factor *f, uint32_t count, size_t at,
-                            unsigned rows, const consts *c) {
+                            const consts *c) {
     vec sum[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
     for (uint32_t j = 0; j < count;) {
         const uint32_t end = count - j > TERMS ? j + TERMS : count;
         for (; j < end; j++) {
             const factor w = factor_splat(&f[j]);
-            for (unsigned r = 0; r < rows; r++) sum[r] = vadd(sum[r], mul_factor(load(x[j] + at + r * LANES), w, c));
+            for (unsigned r = 0; r < 2; r++) sum[r] = vadd(sum[r], mul_factor(load(x[j] + at + r * LANES), w, c));
         }
-        for (unsigned r = 0; r < rows; r++) sum[r] = reduce(sum[r], c);
+        for (unsigned r = 0; r < 2; r++) sum[r] = reduce(sum[r], c);
     }
-    for (unsigned r = 0; r < rows; r++) store(dst + at + r * LANES, sum[r], c);
+    for (unsigned r = 0; r < 2; r++) store(dst + at + r * LANES, sum[r], c);
 }
 
 void vl_avx2_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
                         size_t n) {
     const consts c = consts_of(m);
-    const size_t whole = n - n % LANES;
-    scalar_factor f[1024];
+    scalar_factor f[64];
     for (uint32_t j = 0; j < count; j++) f[j] = scalar_factor_of(s[j], m);
-    size_t at = 0;
-    for (; at + 2 * LANES <= whole; at += 2 * LANES) dot_scalar_rows(dst, x, f, count, at, 2, &c);
-    if (at < whole) dot_scalar_rows(dst, x, f, count, at, 1, &c);
-    if (whole == n) return;
-    const uint64_t *rest[1024];
-    for (uint32_t j = 0; j < count; j++) rest[j] = x[j] + whole;
-    vl_ref_dot_scalar(m, dst + whole, rest, s, count, n - whole);
+    for (size_t at = 0; at < n; at += 2 * LANES) dot_scalar_rows(dst, x, f, count, at, &c);
 }
 
 // v for coefficients [at, at + n), n a multiple of 4

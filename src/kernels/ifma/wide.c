@@ -127,29 +127,23 @@ void vl_ifma_dot2(const vl_modulus *m, uint64_t *dst0, uint64_t *dst1, const uin
 }
 
 INLINE void dot_scalar_rows(const wide_consts *k, uint64_t *dst, const uint64_t *const *x, const uint64_t *s,
-                            uint32_t count, size_t at, unsigned rows, __mmask8 part, bool whole) {
+                            uint32_t count, size_t at, unsigned rows) {
     sums sum;
     clear(&sum, rows);
-    for (uint32_t j = 0; j < count;) {
-        // After settling hi < 2q, 48 more products add less than 12 q.
-        uint32_t end = count - j > 48 ? j + 48 : count;
-        for (; j < end; j++) {
-            const vec w = splat(s[j]);
+    for (uint32_t j = 0; j < count; j++) {
+        const vec w = splat(s[j]);
 #pragma GCC unroll 4
-            for (unsigned r = 0; r < rows; r++) accumulate(&sum, r, get(x[j] + at + r * LANES, part, whole), w);
-        }
-        if (j < count)
-            for (unsigned r = 0; r < rows; r++) sum.hi[r] = settle_high(sum.hi[r], k->c.q);
+        for (unsigned r = 0; r < rows; r++) accumulate(&sum, r, load(x[j] + at + r * LANES), w);
     }
-    finish(dst + at, &sum, rows, count > VL_IFMA_PLAIN_TERMS, k, part, whole);
+    finish(dst + at, &sum, rows, count > VL_IFMA_PLAIN_TERMS, k, 0xff, true);
 }
 
 void vl_ifma_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
                         size_t n) {
     const wide_consts k = wide_consts_of(m);
     size_t at = 0;
-    for (; at + ROWS * LANES <= n; at += ROWS * LANES) dot_scalar_rows(&k, dst, x, s, count, at, ROWS, 0xff, true);
-    for (; at < n; at += LANES) dot_scalar_rows(&k, dst, x, s, count, at, 1, tail_mask(n - at), false);
+    for (; at + ROWS * LANES <= n; at += ROWS * LANES) dot_scalar_rows(&k, dst, x, s, count, at, ROWS);
+    for (; at < n; at += LANES) dot_scalar_rows(&k, dst, x, s, count, at, 1);
 }
 
 // Targets [first, first + targets) of coefficients [at, at + 8 rows).

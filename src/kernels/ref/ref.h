@@ -27,8 +27,8 @@ void vl_ref_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src)
 void vl_ref_ntt_inverse(const vl_modulus *m, uint64_t *dst, const uint64_t *src, uint64_t scalar);
 void vl_ref_dot2(const vl_modulus *m, uint64_t *dst0, uint64_t *dst1, const uint64_t *const *x,
                  const uint64_t *const *k0, const uint64_t *const *k1, uint32_t count, size_t n);
-void vl_ref_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
-                       size_t n);
+void vl_ref_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
+                const uint64_t *s, size_t n);
 void vl_ref_lift_centered(const vl_modulus *m, uint64_t *dst, const uint64_t *src, uint64_t p, size_t n);
 void vl_ref_from_i64(const vl_modulus *m, uint64_t *dst, const int64_t *v, size_t n);
 void vl_ref_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n);

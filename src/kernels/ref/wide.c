@@ -17,13 +17,14 @@ void vl_ref_dot2(const vl_modulus *m, uint64_t *dst0, uint64_t *dst1, const uint
     }
 }
 
-void vl_ref_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
-                       size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        u128 sum = 0; // 1024 products below 2^100
-        for (uint32_t j = 0; j < count; j++) sum += (u128)x[j][i] * s[j];
-        dst[i] = vl_ref_reduce(m, sum);
-    }
+void vl_ref_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
+                const uint64_t *s, size_t n) {
+    for (uint32_t r = 0; r < rows; r++, s += count)
+        for (size_t i = 0; i < n; i++) {
+            u128 sum = 0; // 65,536 products below 2^100
+            for (uint32_t j = 0; j < count; j++) sum += (u128)x[j][i] * s[j];
+            dst[r][i] = vl_ref_reduce(m, sum);
+        }
 }
 
 void vl_ref_lift_centered(const vl_modulus *m, uint64_t *dst, const uint64_t *src, uint64_t p, size_t n) {
