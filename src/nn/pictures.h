@@ -31,6 +31,7 @@ typedef struct vl_nn_stage {
     double *usual;          // by channel: root mean square of the argument, as the program holds it
     bool even;              // biases are the same at all pixels of a channel
     double most;            // |argument|, as the program holds it
+    double *weight_most;    // by term: the largest |weight|, as the program holds them
     double **gain, **count; // by term: [channel of this][channel of the source], over pixels the largest sum of squared
                             // weights, and how many there are at most
 } vl_nn_stage;
@@ -98,13 +99,16 @@ typedef struct vl_nn_pictures_choice {
 // nothing fits.
 velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
                                    const vl_nn_tiling *only, vl_nn_pictures_choice *best, bool *found);
+// log2 of the scale of a stage's argument by stage, and of its result: of copies (and answers, until they are masked) as
+// large as leaves weights with less than 2^49. False: weights of squares do not fit.
+bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, double *argument, double *result);
 // The deviation of an answer's error (pictures_error.c): an estimate. patterned: share of products with a pattern.
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned);
 // Never exceeded but for the chance that noise does: the worst of all weights and values.
 double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice *c);
 double vl_nn_pictures_answer_bits(const vl_nn_pictures *p); // scale of the answer
 #define VL_NN_PICTURES_IN_BITS 46                           // scale of the input
-#define VL_NN_PICTURES_COPY_BITS 40                         // of copies, and of sums before they are masked
+#define VL_NN_PICTURES_COPY_BITS 40                         // of copies, at most
 
 // Remarks: what was chosen, and what was not.
 velum_status vl_nn_pictures_note(const vl_nn_pictures *p, const vl_nn_pictures_choice *c);

@@ -186,17 +186,17 @@ static double score_of(const search *w, const vl_nn_pictures_choice *c) {
 }
 
 // No value overflows its level.
-static bool has_room(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) {
-    const double square = 2.0 * c->scale_bits + (c->parts > 1 ? 2 : 0);
-    if (vl_nn_pictures_answer_bits(p) < ANSWER_LEAST) return false;
+static velum_status check_room(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, bool *fits) {
+    double *argument, *result;
+    VL_NN_TAKE(p->l->heap, argument, p->stages);
+    VL_NN_TAKE(p->l->heap, result, p->stages);
+    *fits = vl_nn_pictures_bits(p, c, argument, result) && vl_nn_pictures_answer_bits(p) >= ANSWER_LEAST;
     for (uint32_t i = 1; i < p->stages; i++) {
         const vl_nn_stage *s = &p->stage[i];
         const double room = BASE_BITS - SLACK + (s->level - 1.0) * c->prime_bits - 1;
-        double argument = s->kind == VL_NN_BASE_SQUARE ? c->scale_bits : VL_NN_PICTURES_COPY_BITS;
-        if (argument + log2(s->most + 1) > room) return false;
-        if (s->kind == VL_NN_BASE_SQUARE && square + log2(vl_nn_stage_most(s) + 1) > room) return false;
+        *fits = *fits && argument[i] + log2(s->most + 1) <= room && result[i] + log2(vl_nn_stage_most(s) + 1) <= room;
     }
-    return true;
+    return VELUM_OK;
 }
 
 // The scale with the least error; primes as large as security lets them be.
@@ -209,11 +209,11 @@ static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c
     for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST; bits++) {
         vl_nn_pictures_choice one = *c;
         one.scale_bits = bits;
-        if (c->prime_bits < bits + (c->parts > 1 ? 2 : 0) + WEIGHT_LEAST) break;
+        if (c->prime_bits < bits + (c->parts > 1 ? 2 : 0) + WEIGHT_LEAST) break; // of squares: prime / (4 scale)
         one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
         if (one.error < c->error) *c = one;
     }
-    return isfinite(c->error) && has_room(w->p, c);
+    return isfinite(c->error);
 }
 
 static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32_t parts) {
@@ -231,7 +231,10 @@ static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32
         if (w->memory_least == 0 || need < w->memory_least) w->memory_least = need;
         return VELUM_OK;
     }
+    bool fits = false;
     if (!set_scales(w, t, &c)) return VELUM_OK;
+    VL_TRY(check_room(w->p, &c, &fits));
+    if (!fits) return VELUM_OK;
     const bool precise = c.error <= w->error_most;
     if (w->found && !precise && (w->precise || c.error >= w->best.error)) return VELUM_OK;
     c.rotations = t->rotations;

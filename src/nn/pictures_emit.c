@@ -46,7 +46,8 @@ typedef struct emit {
     const vl_nn_pictures *p;
     const vl_nn_pictures_choice *c;
     vl_program *out;
-    uint32_t *value; // by stage
+    uint32_t *value;           // by stage
+    double *argument, *result; // log2 of scales, by stage
     uint32_t slots;
 } emit;
 
@@ -154,9 +155,8 @@ static velum_status emit_squares(emit *e, const vl_nn_stage *s, uint32_t *value)
 
 static velum_status emit_stage(emit *e, uint32_t i) {
     const vl_nn_stage *s = &e->p->stage[i];
-    const double bits = s->kind == VL_NN_BASE_SQUARE ? e->c->scale_bits : VL_NN_PICTURES_COPY_BITS;
     uint32_t value;
-    VL_TRY(emit_maps(e, s, exp2(bits), &value));
+    VL_TRY(emit_maps(e, s, exp2(e->argument[i]), &value));
     if (s->fold) VL_TRY(emit_fold(e, s, &value));
     if (s->kind == VL_NN_BASE_SQUARE) VL_TRY(emit_squares(e, s, &value));
     e->value[i] = value;
@@ -199,6 +199,9 @@ velum_status vl_nn_pictures_emit(const vl_nn_pictures *p, const vl_nn_graph *g, 
     uint32_t room = 8;
     for (uint32_t i = 1; i < p->stages; i++) room += 4 + 2 * p->stage[i].form->terms;
     VL_NN_TAKE(p->l->heap, e.value, p->stages);
+    VL_NN_TAKE(p->l->heap, e.argument, p->stages);
+    VL_NN_TAKE(p->l->heap, e.result, p->stages);
+    VL_FAIL_IF(!vl_nn_pictures_bits(p, c, e.argument, e.result), VELUM_E_LIMIT, "model: weights do not fit their scales");
     out->values = vl_alloc_array(room, sizeof *out->values);
     out->ops = vl_alloc_array(room, sizeof *out->ops);
     VL_FAIL_IF(!out->values || !out->ops, VELUM_E_NOMEM, "program");

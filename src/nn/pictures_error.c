@@ -11,30 +11,45 @@
 
 #define SIGMAS 8.0
 #define BOUND_MOST 1e30
+#define WEIGHT_BITS 49 // at their scale: what spread maps take
+#define COPY_LEAST 24  // bits of scale
 
 double vl_nn_pictures_answer_bits(const vl_nn_pictures *p) { // below the base prime, with two bits to spare
     return fmin(VL_NN_PICTURES_COPY_BITS, floor(50 - 2 - log2(p->answer_most + 1)));
 }
 
+bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, double *argument, double *result) {
+    bool fits = true;
+    result[0] = argument[0] = VL_NN_PICTURES_IN_BITS;
+    for (uint32_t i = 1; i < p->stages; i++) {
+        const vl_nn_stage *s = &p->stage[i];
+        double most = INFINITY;
+        for (uint32_t t = 0; t < s->form->terms; t++)
+            most = fmin(most, WEIGHT_BITS - log2(s->weight_most[t] + 1e-9) - c->prime_bits + result[s->form->term[t].base]);
+        if (s->kind == VL_NN_BASE_SQUARE) {
+            argument[i] = c->scale_bits;
+            result[i] = 2.0 * c->scale_bits + (c->parts > 1 ? 2 : 0);
+            fits = fits && c->scale_bits <= most;
+        } else {
+            argument[i] = result[i] = floor(fmin(VL_NN_PICTURES_COPY_BITS, most));
+            fits = fits && argument[i] >= COPY_LEAST;
+        }
+    }
+    return fits;
+}
+
 typedef struct noise {
     const vl_nn_pictures *p;
     const vl_nn_pictures_choice *c;
-    double v_round; // in units of the scale squared
+    double v_round;            // in units of the scale squared
+    double *argument, *result; // log2 of scales by stage
 } noise;
 
-static noise noise_of(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) {
-    double n = exp2(c->ring.log_n);
-    return (noise){.p = p, .c = c, .v_round = n / 2 * (1 + 2 * n / 3) / 12};
-}
-
-static double source_scale(const noise *e, const vl_nn_stage *s) { // log2
-    if (s->kind == VL_NN_BASE_INPUT) return VL_NN_PICTURES_IN_BITS;
-    if (s->kind == VL_NN_BASE_COPY) return VL_NN_PICTURES_COPY_BITS;
-    return 2.0 * e->c->scale_bits + (e->c->parts > 1 ? 2 : 0);
-}
-
-static double result_scale(const noise *e, const vl_nn_stage *s) {
-    return s->kind == VL_NN_BASE_COPY ? VL_NN_PICTURES_COPY_BITS : e->c->scale_bits;
+static bool noise_of(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, noise *e) {
+    double n = exp2(c->ring.log_n), *bits = vl_alloc_array(2 * (size_t)p->stages, sizeof *bits);
+    if (!bits) return false;
+    *e = (noise){.p = p, .c = c, .v_round = n / 2 * (1 + 2 * n / 3) / 12, .argument = bits, .result = bits + p->stages};
+    return vl_nn_pictures_bits(p, c, e->argument, e->result);
 }
 
 // Mean square of a source's numbers in a channel.
@@ -44,15 +59,16 @@ static double power(const vl_nn_stage *s, uint32_t c) {
 }
 
 // The variance of a stage's argument from those of its sources' results. patterned: share of products.
-static double argument(const noise *e, const vl_nn_stage *s, uint32_t c, double *const *error, double patterned) {
-    const double target = result_scale(e, s), period = e->c->tiling.period;
+static double argument(const noise *e, uint32_t stage, uint32_t c, double *const *error, double patterned) {
+    const vl_nn_stage *s = &e->p->stage[stage];
+    const double target = e->argument[stage], period = e->c->tiling.period;
     double v = e->v_round * exp2(-2 * target);
     if (s->fold) v *= period; // sums of so many, at most
     for (uint32_t t = 0; t < s->form->terms; t++) {
         const uint32_t base = s->form->term[t].base;
         const vl_nn_stage *from = &e->p->stage[base];
         const uint32_t cols = from->grid.channels;
-        const double weights = target + e->c->prime_bits - source_scale(e, from);
+        const double weights = target + e->c->prime_bits - e->result[base];
         const double rounded = (1 / 12.0 + patterned * period / 6) * exp2(-2 * weights);
         for (uint32_t k = 0; k < cols; k++) {
             const size_t at = (size_t)c * cols + k;
@@ -63,15 +79,17 @@ static double argument(const noise *e, const vl_nn_stage *s, uint32_t c, double 
 }
 
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned) {
-    const noise e = noise_of(p, c);
+    noise e = {0};
+    bool fits = noise_of(p, c, &e);
     const vl_nn_stage *last = &p->stage[p->stages - 1];
     double **error = vl_alloc_array(p->stages, sizeof *error), sum = 0;
     size_t total = 0, at = 0;
     for (uint32_t i = 0; i < p->stages; i++) total += p->stage[i].grid.channels;
     double *all = vl_alloc_array(total, sizeof *all);
-    if (!error || !all) {
+    if (!fits || !error || !all) {
         vl_free(error);
         vl_free(all);
+        vl_free(e.argument);
         return INFINITY;
     }
     for (uint32_t i = 0; i < p->stages; i++) {
@@ -83,7 +101,7 @@ double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice
                 error[i][k] = exp2(c->ring.log_n) * (VL_SIGMA * VL_SIGMA + 1) * exp2(-2.0 * VL_NN_PICTURES_IN_BITS);
                 continue;
             }
-            double v = argument(&e, s, k, error, patterned[i]);
+            double v = argument(&e, i, k, error, patterned[i]);
             error[i][k] = s->kind == VL_NN_BASE_SQUARE ? 4 * s->usual[k] * s->usual[k] * v + 2 * v * v : v;
         }
     }
@@ -93,25 +111,30 @@ double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice
     sum += (e.v_round + zero) * exp2(-2 * vl_nn_pictures_answer_bits(p));
     vl_free(error);
     vl_free(all);
+    vl_free(e.argument);
     return sqrt(sum);
 }
 
 // n weights of squares g in all add up to at most sqrt(n g).
 double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) {
-    const noise e = noise_of(p, c);
+    noise e = {0};
     double *error = vl_alloc_array(p->stages, sizeof *error), worst = INFINITY;
-    if (!error) return BOUND_MOST;
+    if (!noise_of(p, c, &e) || !error) {
+        vl_free(error);
+        vl_free(e.argument);
+        return BOUND_MOST;
+    }
     error[0] = SIGMAS * exp2(c->ring.log_n / 2.0 + 2 - VL_NN_PICTURES_IN_BITS);
     for (uint32_t i = 1; i < p->stages; i++) {
         const vl_nn_stage *s = &p->stage[i];
-        const double target = result_scale(&e, s);
+        const double target = e.argument[i];
         double most = 0, own = SIGMAS * sqrt(e.v_round * (s->fold ? c->tiling.period : 1)) * exp2(-target);
         for (uint32_t k = 0; k < s->grid.channels; k++) {
             double sum = own;
             for (uint32_t t = 0; t < s->form->terms; t++) {
                 const uint32_t base = s->form->term[t].base, cols = p->stage[base].grid.channels;
                 const vl_nn_stage *from = &p->stage[base];
-                const double step = sqrt(c->tiling.period / 6.0 + 1) * exp2(source_scale(&e, from) - target - c->prime_bits);
+                const double step = sqrt(c->tiling.period / 6.0 + 1) * exp2(e.result[base] - target - c->prime_bits);
                 const double size = vl_nn_stage_most(from);
                 for (uint32_t j = 0; j < cols; j++) {
                     const size_t at = (size_t)k * cols + j;
@@ -125,5 +148,6 @@ double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice
     const double n = exp2(c->ring.log_n);
     worst = error[p->stages - 1] + SIGMAS * 2 * n * VL_SIGMA * exp2(-vl_nn_pictures_answer_bits(p));
     vl_free(error);
+    vl_free(e.argument);
     return worst < BOUND_MOST ? worst : BOUND_MOST;
 }

@@ -305,6 +305,7 @@ static velum_status set_biases(vl_nn_pictures *p, vl_nn_stage *s) {
 }
 
 static velum_status term_gains(vl_nn_pictures *p, const vl_nn_stage *s, uint32_t t, double *gain, double *count) {
+    double most = 0;
     const vl_nn_stage *from = &p->stage[s->form->term[t].base];
     const uint32_t cols = from->grid.channels;
     double *g, *n; // of one pixel
@@ -318,6 +319,7 @@ static velum_status term_gains(vl_nn_pictures *p, const vl_nn_stage *s, uint32_t
             uint32_t c = channel_of(from, row.col[k]);
             double w = row.val[k] * vl_nn_stage_worth(from, c) / s->unit[at / cols];
             g[c] += w * w;
+            most = fmax(most, fabs(w));
             n[c]++;
         }
         for (size_t k = 0; k < row.count; k++) {
@@ -327,6 +329,7 @@ static velum_status term_gains(vl_nn_pictures *p, const vl_nn_stage *s, uint32_t
         }
         for (size_t k = 0; k < row.count; k++) g[channel_of(from, row.col[k])] = n[channel_of(from, row.col[k])] = 0;
     }
+    s->weight_most[t] = most;
     return VELUM_OK;
 }
 
@@ -334,6 +337,7 @@ static velum_status set_gains(vl_nn_pictures *p, vl_nn_stage *s) {
     const vl_nn_form *f = s->form;
     VL_NN_TAKE(p->l->heap, s->gain, f->terms);
     VL_NN_TAKE(p->l->heap, s->count, f->terms);
+    VL_NN_TAKE(p->l->heap, s->weight_most, f->terms);
     for (uint32_t t = 0; t < f->terms; t++) {
         const size_t n = (size_t)s->grid.channels * p->stage[f->term[t].base].grid.channels;
         VL_NN_TAKE(p->l->heap, s->gain[t], n);
