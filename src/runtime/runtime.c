@@ -33,6 +33,7 @@ static velum_status run_all(running *run, vl_exec *x, vl_op_work *step) {
     const vl_program *program = run->r->program;
     run->begin = vl_now();
     run->next = run->first;
+    if (run->o->begin) run->o->begin(run->o->arg);
     tell(run, 0);
     while (run->next < program->op_count) {
         const uint32_t i = step->index = run->next;
@@ -43,7 +44,7 @@ static velum_status run_all(running *run, vl_exec *x, vl_op_work *step) {
         run->next++;
         tell(run, 0);
         const vl_run_state state = {run->r, run->values, run->next, rate_of(run, 0)};
-        if (run->o->between && run->next < program->op_count) VL_TRY(run->o->between(run->o->between_arg, &state));
+        if (run->o->between && run->next < program->op_count) VL_TRY(run->o->between(run->o->arg, &state));
     }
     return VELUM_OK;
 }

@@ -57,7 +57,8 @@ typedef struct vl_run_options {
     const vl_progress *progress;
     // After every operation but the last. Another status than VELUM_OK ends the run with it.
     velum_status (*between)(void *arg, const vl_run_state *state);
-    void *between_arg;
+    void (*begin)(void *arg); // before the first operation: `resume` has been read; may be NULL
+    void *arg;                // of both
     // What vl_run_save wrote of the same program's run on the same input: the run goes on from there. Read up to its
     // end, and checked: VELUM_E_FORMAT before any operation.
     vl_reader *resume;
