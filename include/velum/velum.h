@@ -139,6 +139,9 @@ VELUM_API velum_status velum_server_new(const velum_program *p, const void *eval
 VELUM_API velum_status velum_server_new_borrowing(const velum_program *p, const void *eval_keys, size_t size,
                                                   unsigned threads, velum_server **out);
 VELUM_API void velum_server_free(velum_server *s);
+VELUM_API unsigned velum_server_threads(const velum_server *s);
+// Planned peak while it answers, beside the query's bytes.
+VELUM_API uint64_t velum_server_memory(const velum_server *s);
 // What a server tells while it answers a query: before its first operation and after each, from the thread that called.
 typedef struct velum_progress {
     const char *stage;    // the operation that comes next; "" after the last

@@ -5,12 +5,12 @@
 //   out_r = (sum_k weight_rk pattern_rk copy_k) / q_{level-1} + bias_r,  copy_k = rotate(in_{source_k}, rotation_k)
 //
 // A pattern is a vector of `period` numbers, repeated over the slots (0 and 1 for the borders of a picture). Weight and
-// pattern together are one plaintext, in the subring of X^gap, gap = N / (2 period): in the NTT domain it is constant on
-// runs of gap words. So on each run it is a scalar as any other weight is, and costs as much: no level, no scale, no
+// pattern together are one plaintext, in the subring of X^gap, gap = N / (2 period): in the NTT domain it is constant
+// on runs of gap words. So on each run it is a scalar as any other weight is, and costs as much: no level, no scale, no
 // pass of its own.
 //
-// Done limb by limb of Q P: each rotated copy exists for one limb only, sums over all copies stay in registers (kernels:
-// mix), and each output is divided by P q_{level-1} once. Limbs go to threads.
+// Done limb by limb of Q P: each rotated copy exists for one limb only, sums over all copies stay in registers
+// (kernels: mix), and each output is divided by P q_{level-1} once. Limbs go to threads.
 #ifndef VELUM_CIRCUITS_SPREAD_H
 #define VELUM_CIRCUITS_SPREAD_H
 

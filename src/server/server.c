@@ -78,6 +78,12 @@ void velum_server_free(velum_server *s) {
     vl_free(s);
 }
 
+unsigned velum_server_threads(const velum_server *s) { return vl_pool_threads(s->exec.pool); }
+
+uint64_t velum_server_memory(const velum_server *s) {
+    return vl_runtime_plan_threads(s->program->params, &s->program->program, velum_server_threads(s)).total;
+}
+
 void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg) {
     s->progress = fn;
     s->progress_arg = arg;
