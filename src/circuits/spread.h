@@ -5,12 +5,13 @@
 //   out_r = (sum_k weight_rk pattern_rk copy_k) / q_{level-1} + bias_r,  copy_k = rotate(in_{source_k}, rotation_k)
 //
 // A pattern is a vector of `period` numbers, repeated over the slots (0 and 1 for the borders of a picture). Weight and
-// pattern together are one plaintext, in the subring of X^gap, gap = N / (2 period): in the NTT domain it is constant
-// on runs of gap words. So on each run it is a scalar as any other weight is, and costs as much: no level, no scale, no
-// pass of its own.
+// pattern together are one plaintext, rounded once, in the subring of X^gap, gap = N / (2 period) (ring/subring.h): in
+// the NTT domain it is constant on runs of gap words. So on each run it is a scalar as any other weight is, and costs
+// as much: no level, no scale, no pass of its own. The error of a weight is 0.3 / factor (rms) and with a pattern
+// sqrt(period / 6) / factor in every slot, also where the pattern is 0; it is real, so that the parts do not mix.
 //
 // Done limb by limb of Q P: each rotated copy exists for one limb only, sums over all copies stay in registers
-// (kernels: mix), and each output is divided by P q_{level-1} once. Limbs go to threads.
+// (kernels: mix), and each output is divided by P q_{level-1} once. Without rotations P is not used.
 #ifndef VELUM_CIRCUITS_SPREAD_H
 #define VELUM_CIRCUITS_SPREAD_H
 
@@ -56,22 +57,25 @@ typedef struct vl_spread_cost { // counts at work, for plans and explain
 vl_spread_cost vl_spread_count(const vl_spread *s);
 
 typedef struct vl_spread_coded vl_spread_coded; // with integer weights and encoded patterns
-// factor[source]: weights become the integers round(weight factor), below 2^62, patterned ones the polynomials with
-// coefficients round(factor weight pattern). VELUM_E_VALUE for a weight that is too large. bias_scale: of the result.
-// `s` must outlive it.
+// factor[source]: weights become the integers round(weight factor), patterned ones the polynomials with coefficients
+// round(factor weight pattern). bias_scale: of the result. VELUM_E_VALUE for |weight pattern factor| of 2^50 or more,
+// or a bias too large for its scale; VELUM_E_LIMIT for a level below 2 or above the parameters'. s: as vl_spread_check
+// wants it; it must outlive the result. Scratch: vl_spread_encode_scratch.
 velum_status vl_spread_encode(vl_exec *x, const vl_encoder *e, const vl_spread *s, uint16_t level, const double *factor,
                               double bias_scale, vl_spread_coded **out);
+size_t vl_spread_encode_scratch(const vl_params *p, uint16_t level);
 void vl_spread_coded_free(vl_spread_coded *c);
-uint64_t vl_spread_coded_bytes(const vl_params *p, const vl_spread *s, uint16_t level);
+uint64_t vl_spread_coded_bytes(const vl_params *p, const vl_spread *s, uint16_t level); // at most
 // in[sources], of degree 1 at `level` or above (upper limbs are not used); out[outputs] with room for level - 1, none
-// of them an input. Sets level; scale is left to the caller. Results do not depend on the number of threads. Scratch
-// comes from x's arena: vl_spread_scratch, of which a limb's copies for each thread is the larger part; with less there
-// is less parallelism, down to one limb at a time.
+// of them an input. Sets level; the scale, in's times factor / q_{level-1}, is left to the caller. Results do not
+// depend on the number of threads. Scratch comes from x's arena: vl_spread_scratch; a part of it only makes things
+// faster.
 void vl_spread_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_spread_coded *c,
                      vl_ciphertext *out, const vl_ciphertext *const *in);
 size_t vl_spread_scratch(const vl_params *p, const vl_spread *s, uint16_t level, uint32_t threads);
 
-// The same in the clear: x: sources x slots, y: outputs x slots (for one part).
+// The same in the clear: x: sources x slots, y: outputs x slots (for one part, with its bias). `slots`: N/2 or any power
+// of two that is no less than the period.
 void vl_spread_clear_apply(const vl_spread *s, uint32_t slots, const double *x, double *y);
 
 // ---- the square of both parts ----

@@ -49,8 +49,36 @@ typedef struct job {
     vl_exec *x;
     double sigma;
     vl_poly m;
-    double *slots;
+    double *slots;     // vl_layout_room numbers
+    double complex *z; // where they are of two parts
 } job;
+
+static velum_status job_new(job *j) {
+    const vl_layout *l = &j->c->manifest.out;
+    j->slots = vl_secret_alloc(vl_layout_room(l) * sizeof *j->slots);
+    if (l->parts > 1) j->z = vl_secret_alloc(l->slots * sizeof *j->z);
+    VL_FAIL_IF(!j->slots || (l->parts > 1 && !j->z), VELUM_E_NOMEM, "%u slots", l->slots);
+    return vl_poly_new(&j->c->params->ring, j->c->manifest.out_level, 0, &j->m);
+}
+
+static void job_free(job *j) {
+    if (j->m.x) vl_secure_zero(j->m.x, vl_poly_bytes(&j->c->params->ring, j->m.nq, 0));
+    vl_poly_free(&j->m);
+    vl_secret_free(j->slots);
+    vl_secret_free(j->z);
+}
+
+static velum_status decode(const job *j) {
+    const vl_manifest *man = &j->c->manifest;
+    const uint32_t slots = man->out.slots;
+    if (!j->z) return vl_decode_real(j->x, j->c->encoder, j->m, man->out_scale, j->slots, slots);
+    VL_TRY(vl_decode_complex(j->x, j->c->encoder, j->m, man->out_scale, j->z, slots));
+    for (uint32_t i = 0; i < slots; i++) {
+        j->slots[i] = creal(j->z[i]);
+        j->slots[slots + i] = cimag(j->z[i]);
+    }
+    return VELUM_OK;
+}
 
 static velum_status decrypt_one(const job *j, vl_reader *r, uint32_t ct_index, uint32_t requests, double *features) {
     const velum_client *c = j->c;
@@ -59,7 +87,7 @@ static velum_status decrypt_one(const job *j, vl_reader *r, uint32_t ct_index, u
     VL_TRY(vl_ciphertext_load(j->x, c->params, r, false, man->out_level, man->out_scale, &ct));
     vl_rlwe_decrypt(j->x, c->params, j->sk, &ct, j->m);
     vl_ciphertext_free(&ct);
-    VL_TRY(vl_decode_real(j->x, c->encoder, j->m, man->out_scale, j->slots, man->out.slots));
+    VL_TRY(decode(j));
     vl_layout_unpack(&man->out, ct_index, j->slots, requests, features);
     return VELUM_OK;
 }
@@ -106,13 +134,9 @@ velum_status velum_client_decrypt(const velum_client *c, const void *secret, siz
     job j = {.c = c, .sk = &s.sk, .x = &x};
     velum_status status = vl_client_exec(c, &x);
     if (status == VELUM_OK) {
-        status = vl_poly_new(&c->params->ring, c->manifest.out_level, 0, &j.m);
-        if (status == VELUM_OK && !(j.slots = vl_secret_alloc(c->manifest.out.slots * sizeof *j.slots)))
-            status = VL_FAIL(VELUM_E_NOMEM, "%u slots", c->manifest.out.slots);
+        status = job_new(&j);
         if (status == VELUM_OK) status = decrypt_all(&j, &s, &r, share_bits, &t);
-        if (j.m.x) vl_secure_zero(j.m.x, vl_poly_bytes(&c->params->ring, j.m.nq, 0));
-        vl_poly_free(&j.m);
-        vl_secret_free(j.slots);
+        job_free(&j);
         vl_client_exec_clear(&x);
     }
     vl_secret_key_free(&s.sk);

@@ -1,14 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/client.h"
+#include "rlwe/pack.h"
 #include <math.h>
 #include <string.h>
 
-static velum_status encrypt_one(const velum_client *c, vl_exec *x, const vl_secret_key *sk, const double *slots,
-                                vl_ciphertext *ct, vl_poly m, vl_writer *w) {
+#define MAX_HEAD 128u // bytes of a saved ciphertext beside its polynomial
+
+typedef struct plain { // what is encrypted next
+    double *slots;     // vl_layout_room numbers
+    double complex *z; // where they are of two parts
+    vl_poly m;
+} plain;
+
+static velum_status plain_new(const velum_client *c, plain *out) {
+    const vl_layout *l = &c->manifest.in;
+    out->slots = vl_secret_alloc(vl_layout_room(l) * sizeof *out->slots);
+    if (l->parts > 1) out->z = vl_secret_alloc(l->slots * sizeof *out->z);
+    VL_FAIL_IF(!out->slots || (l->parts > 1 && !out->z), VELUM_E_NOMEM, "%u slots", l->slots);
+    return vl_poly_new(&c->params->ring, c->manifest.in_level, 0, &out->m);
+}
+
+static void plain_free(const velum_client *c, plain *v) {
+    vl_secret_free(v->slots);
+    vl_secret_free(v->z);
+    if (v->m.x) vl_secure_zero(v->m.x, vl_poly_bytes(&c->params->ring, v->m.nq, 0));
+    vl_poly_free(&v->m);
+}
+
+static velum_status encode(const velum_client *c, vl_exec *x, plain *v) {
+    const vl_manifest *man = &c->manifest;
+    const uint32_t slots = man->in.slots;
+    if (!v->z) return vl_encode_real(x, c->encoder, v->slots, slots, man->in_scale, v->m);
+    for (uint32_t i = 0; i < slots; i++) v->z[i] = CMPLX(v->slots[i], v->slots[slots + i]);
+    return vl_encode_complex(x, c->encoder, v->z, slots, man->in_scale, v->m);
+}
+
+static velum_status encrypt_one(const velum_client *c, vl_exec *x, const vl_secret_key *sk, plain *v, vl_ciphertext *ct,
+                                vl_writer *w) {
     const vl_manifest *man = &c->manifest;
     uint8_t seed[VL_SEED_BYTES];
-    VL_TRY(vl_encode_real(x, c->encoder, slots, man->in.slots, man->in_scale, m));
-    vl_rlwe_encrypt(x, c->params, sk, m, seed, ct);
+    VL_TRY(encode(c, x, v));
+    vl_rlwe_encrypt(x, c->params, sk, v->m, seed, ct);
     ct->scale = man->in_scale;
     vl_ciphertext_save_seeded(c->params, ct, seed, w);
     return VELUM_OK;
@@ -22,22 +54,20 @@ static velum_status encrypt_all(const velum_client *c, vl_exec *x, const vl_clie
     vl_frame_begin(w, VL_FRAME_QUERY, c->program);
     vl_wire_head_save(&head, w);
     vl_ciphertext ct = {0};
-    vl_poly m = {0};
-    double *slots = vl_alloc_array(man->in.slots, sizeof *slots);
-    velum_status status = slots ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "%u slots", man->in.slots);
+    plain v = {0};
+    size_t each = vl_pack_poly_bytes(&c->params->ring, man->in_level, 0) + MAX_HEAD;
+    vl_writer_reserve(w, (size_t)head.groups * head.cts * each); // or a long query is twice in memory as it grows
+    velum_status status = vl_writer_status(w);
+    if (status == VELUM_OK) status = plain_new(c, &v);
     if (status == VELUM_OK) status = vl_ciphertext_new(c->params, man->in_level, 1, &ct);
-    if (status == VELUM_OK) status = vl_poly_new(&c->params->ring, man->in_level, 0, &m);
     for (uint32_t g = 0; g < head.groups && status == VELUM_OK; g++) {
         uint64_t first = (uint64_t)g * man->in.lanes, n = rows - first < man->in.lanes ? rows - first : man->in.lanes;
         for (uint32_t i = 0; i < head.cts && status == VELUM_OK; i++) {
-            vl_layout_pack(&man->in, i, features + first * man->in.dim, (uint32_t)n, slots);
-            status = encrypt_one(c, x, &s->sk, slots, &ct, m, w);
+            vl_layout_pack(&man->in, i, features + first * man->in.dim, (uint32_t)n, v.slots);
+            status = encrypt_one(c, x, &s->sk, &v, &ct, w);
         }
     }
-    if (m.x) vl_secure_zero(m.x, vl_poly_bytes(&c->params->ring, m.nq, 0));
-    if (slots) vl_secure_zero(slots, man->in.slots * sizeof *slots);
-    vl_free(slots);
-    vl_poly_free(&m);
+    plain_free(c, &v);
     vl_ciphertext_free(&ct);
     return status == VELUM_OK ? vl_frame_end(w) : status;
 }

@@ -28,13 +28,20 @@ typedef struct vl_layout {
 // Numbers that one ciphertext's slots are: slots of them, and of a picture of two parts the imaginary parts after the
 // real ones.
 static inline size_t vl_layout_room(const vl_layout *l) { return (size_t)l->slots * (l->parts > 1 ? 2 : 1); }
-// VELUM_E_FORMAT if the numbers contradict one another (no two features may share a slot).
+// VELUM_E_FORMAT if the numbers contradict one another (no two features may share a slot). Of a picture: at most 65536
+// features; dim, cts, lanes as above, valid = 1; each phase holds a row and a column at least; and of the two strides
+// one steps over all that the other reaches.
 velum_status vl_layout_check(const vl_layout *l);
 // Writes one ciphertext's vl_layout_room numbers from features[request * dim + f], `requests` <= lanes; unused lanes
 // and features get 0.
 void vl_layout_pack(const vl_layout *l, uint32_t ct, const double *features, uint32_t requests, double *slots);
 // Reads features back from copy 0: features[request * dim + f] for the features that ciphertext ct holds.
 void vl_layout_unpack(const vl_layout *l, uint32_t ct, const double *slots, uint32_t requests, double *features);
+// 1 in the slots where ciphertext ct holds features in copy 0, 0 in all others: of one part, l->slots numbers.
+void vl_layout_mask(const vl_layout *l, uint32_t ct, double *keep);
+// Whether two are equal but, where told so, in how far they repeat.
+bool vl_layout_same(const vl_layout *a, const vl_layout *b, bool ignore_valid);
+#define VL_LAYOUT_BYTES 56u // as saved
 void vl_layout_save(const vl_layout *l, vl_writer *w);
 velum_status vl_layout_load(vl_reader *r, vl_layout *l);
 

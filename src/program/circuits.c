@@ -16,8 +16,10 @@ double vl_program_result_scale(const vl_params_literal *lit, const vl_program *p
     case VL_OP_LINTRANS:
     case VL_OP_MIX:
     case VL_OP_DIAGONALS:
-    case VL_OP_MASK: return a * op->plain_scale / last;
+    case VL_OP_MASK:
+    case VL_OP_SPREAD: return a * op->plain_scale / last;
     case VL_OP_SQUARE: return a * a / last;
+    case VL_OP_SQUARES: return a * a * (p->values[op->src[0]].layout.parts == 2 ? 4 : 1);
     case VL_OP_MUL: return a * p->values[op->src[1]].scale / last;
     case VL_OP_POLY:
     case VL_OP_SIGN:
@@ -53,7 +55,9 @@ static uint16_t bootstrap_level(const vl_program *p) {
 uint16_t vl_program_result_level(const vl_program *p, const vl_op *op) {
     uint32_t used = 1;
     switch (op->kind) {
-    case VL_OP_ADD: used = 0; break;
+    case VL_OP_ADD:
+    case VL_OP_SQUARES:
+    case VL_OP_FOLD: used = 0; break;
     case VL_OP_POLY: used = vl_poly_plan(&op->poly).levels; break;
     case VL_OP_SIGN:
     case VL_OP_GATE: used = compare_levels(p, op); break;

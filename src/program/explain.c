@@ -26,17 +26,55 @@ static void explain_parameters(const vl_params_literal *p, vl_writer *w) {
         vl_security_max_log_qp(p->log_n, p->secret_weight, bits ? bits : 128));
 }
 
+static void explain_packing(const vl_manifest *m, vl_writer *w) {
+    const vl_layout *l = &m->in;
+    say(w, "packing    %u requests a group, %u ciphertext%s in, %u out, %u slots each\n", l->lanes, l->cts,
+        l->cts == 1 ? "" : "s", m->out.cts, l->slots);
+    if (l->parts)
+        say(w, "pictures   %u x %u x %u in %u x %u phases, %u slots each, %s\n", l->channels, l->height, l->width,
+            l->phase_y, l->phase_x, l->period, l->parts == 2 ? "real and imaginary part" : "real part");
+}
+
+// The name of element k of a tensor is the tensor's and its number: what comes before it, or 0.
+static size_t stem_of(const char *name, uint32_t k) {
+    char number[16];
+    size_t n = (size_t)snprintf(number, sizeof number, "_%u", k), length = strlen(name);
+    return length > n && strcmp(name + length - n, number) == 0 ? length - n : 0;
+}
+
+static bool same_values(const vl_input *a, const vl_input *b) {
+    return a->lo == b->lo && a->hi == b->hi && a->value_count == b->value_count &&
+           (a->value_count == 0 || memcmp(a->values, b->values, a->value_count * sizeof *a->values) == 0) &&
+           strcmp(a->description, b->description) == 0;
+}
+
+// How many inputs from i on are elements 0, 1, .. of one tensor and accept the same; 1 for one that is not.
+static uint32_t elements_from(const vl_manifest *m, uint32_t i) {
+    const vl_input *first = &m->inputs[i];
+    const size_t stem = stem_of(first->name, 0);
+    uint32_t n = 1;
+    for (; stem && i + n < m->input_count; n++) {
+        const vl_input *in = first + n;
+        if (stem_of(in->name, n) != stem || memcmp(in->name, first->name, stem) != 0 || !same_values(in, first)) break;
+    }
+    return n;
+}
+
 static void explain_inputs(const vl_manifest *m, vl_writer *w) {
     say(w, "\n%-12s %-24s %-16s\n", "input", "accepts", "");
-    for (uint32_t i = 0; i < m->input_count; i++) {
+    for (uint32_t i = 0, count; i < m->input_count; i += count) {
         const vl_input *in = &m->inputs[i];
+        count = elements_from(m, i);
         char accepts[128] = "any number";
         size_t at = 0;
         if (isfinite(in->lo) || isfinite(in->hi)) snprintf(accepts, sizeof accepts, "%.6g to %.6g", in->lo, in->hi);
         if (in->lo == -0x1p53 && in->hi == 0x1p53) snprintf(accepts, sizeof accepts, "any integer");
         for (uint32_t k = 0; k < in->value_count && at < sizeof accepts - 24; k++)
             at += (size_t)snprintf(accepts + at, sizeof accepts - at, "%s%.6g", k ? " " : "", in->values[k]);
-        say(w, "%-12s %-24s %s\n", in->name, accepts, in->description);
+        char name[VL_MAX_NAME + 32];
+        snprintf(name, sizeof name, "%s", in->name);
+        if (count > 1) snprintf(name, sizeof name, "%.*s_0 to _%u", (int)stem_of(in->name, 0), in->name, count - 1);
+        say(w, "%-12s %-24s %s\n", name, accepts, in->description);
     }
 }
 
@@ -59,9 +97,39 @@ static void explain_prologue(const vl_manifest *m, vl_writer *w) {
 // What one operation takes, for its line.
 typedef struct op_line {
     char packing[96];
-    uint32_t rotations, bootstraps, keys;
+    uint64_t rotations, relinearisations, conjugations;
+    uint32_t bootstraps, keys;
     uint64_t bytes; // of its encoded constants
 } op_line;
+
+static uint32_t relinearisations_of(const vl_program *p, const vl_params *outline, const vl_op *op) {
+    const vl_value *a = &p->values[op->src[0]], *u = &p->values[op->src[1]];
+    const uint32_t cts = p->values[op->dst].layout.cts;
+    switch (op->kind) {
+    case VL_OP_SQUARE:
+    case VL_OP_MUL:
+    case VL_OP_SQUARES: return cts;
+    case VL_OP_POLY: return cts * vl_poly_plan(&op->poly).relinearisations;
+    case VL_OP_SIGN:
+        return cts * vl_compare_plan_stages(outline, &op->compare, op->first, op->count, op->level, a->scale)
+                         .relinearisations;
+    case VL_OP_GATE: {
+        const uint16_t at = a->level < op->level ? a->level : op->level;
+        return cts * vl_compare_plan_finish(outline, &op->compare, op->first, op->level, u->scale, at).relinearisations;
+    }
+    default: return 0;
+    }
+}
+
+static void describe_spread(const vl_params *outline, const vl_op *op, op_line *out) {
+    const vl_spread *s = &op->spread;
+    const vl_spread_cost cost = vl_spread_count(s);
+    snprintf(out->packing, sizeof out->packing, "%u -> %u cts, %u copies, %llu rotations, %llu products (%llu masked)",
+             s->sources, s->outputs, s->copies, (unsigned long long)cost.rotations, (unsigned long long)cost.products,
+             (unsigned long long)cost.patterned);
+    out->rotations = cost.rotations;
+    out->bytes = vl_spread_coded_bytes(outline, s, op->level);
+}
 
 static void describe_diagonals(const vl_program *p, const vl_params *outline, const vl_op *op, op_line *out) {
     vl_diagset_plan *plan = vl_alloc(sizeof *plan);
@@ -81,6 +149,7 @@ static void describe(const vl_program *p, const vl_params *outline, const vl_op 
     char *text = out->packing;
     const size_t size = sizeof out->packing;
     const vl_layout *l = &p->values[op->dst].layout;
+    out->relinearisations = relinearisations_of(p, outline, op);
     switch (op->kind) {
     case VL_OP_LINTRANS:
         snprintf(text, size, "%ux%u: %u copies, %u giant, %u baby, %u folds", op->rows, op->cols, t->copies, t->giants,
@@ -107,6 +176,15 @@ static void describe(const vl_program *p, const vl_params *outline, const vl_op 
         snprintf(text, size, "%s", p->manifest.bootstrap.name);
         break;
     case VL_OP_MASK: out->bytes = vl_poly_bytes(&outline->ring, op->level, 0); break;
+    case VL_OP_SPREAD: describe_spread(outline, op, out); break;
+    case VL_OP_SQUARES:
+        out->conjugations = l->parts == 2 ? l->cts : 0;
+        snprintf(text, size, "%u cts, %s", l->cts, l->parts == 2 ? "both parts" : "the real part");
+        break;
+    case VL_OP_FOLD:
+        out->rotations = (uint64_t)l->cts * op->count;
+        snprintf(text, size, "%u cts, %u sums", l->cts, op->count);
+        break;
     default: break;
     }
 }
@@ -115,22 +193,27 @@ static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_re
     say(w, "\n%4s %-28s %-18s %6s %9s %10s %6s %11s %9s  %s\n", "#", "layer", "operation", "level", "rotations",
         "bootstraps", "keys", "time", "memory", "packing");
     double seconds = 0;
-    uint32_t rotations = 0, bootstraps = 0;
-    uint64_t bytes = 0;
+    op_line sum = {.keys = p->manifest.key_count};
     for (uint32_t i = 0; i < p->op_count; i++) {
         const vl_op *op = &p->ops[i];
         op_line line = {.keys = vl_program_op_keys(p, op, keys, VL_MAX_KEYS)};
         describe(p, outline, op, &line);
-        say(w, "%4u %-28.28s %-18s %3u>%-2u %9u %10u %6u %8.2f ms %6.1f MB  %s\n", i, op->name ? op->name : "",
-            vl_op_text(op->kind), op->level, p->values[op->dst].level, line.rotations, line.bootstraps, line.keys,
-            op->seconds * 1e3, (double)line.bytes / 1e6, line.packing);
+        say(w, "%4u %-28.28s %-18s %3u>%-2u %9llu %10u %6u %8.2f ms %6.1f MB  %s\n", i, op->name ? op->name : "",
+            vl_op_text(op->kind), op->level, p->values[op->dst].level, (unsigned long long)line.rotations,
+            line.bootstraps, line.keys, op->seconds * 1e3, (double)line.bytes / 1e6, line.packing);
         seconds += op->seconds;
-        rotations += line.rotations;
-        bootstraps += line.bootstraps;
-        bytes += line.bytes;
+        sum.rotations += line.rotations;
+        sum.relinearisations += line.relinearisations;
+        sum.conjugations += line.conjugations;
+        sum.bootstraps += line.bootstraps;
+        sum.bytes += line.bytes;
     }
-    say(w, "     %-28s %-18s %6s %9u %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u requests\n", "total", "",
-        "", rotations, bootstraps, p->manifest.key_count, seconds * 1e3, (double)bytes / 1e6, p->manifest.in.lanes);
+    say(w, "     %-28s %-18s %6s %9llu %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u requests\n", "total", "",
+        "", (unsigned long long)sum.rotations, sum.bootstraps, sum.keys, seconds * 1e3, (double)sum.bytes / 1e6,
+        p->manifest.in.lanes);
+    say(w, "     besides bootstraps: %llu rotations, %llu relinearisations, %llu conjugations\n",
+        (unsigned long long)sum.rotations, (unsigned long long)sum.relinearisations,
+        (unsigned long long)sum.conjugations);
 }
 
 static void explain_bootstrap(const vl_program *p, vl_writer *w) {
@@ -164,9 +247,9 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     vl_program_outline(&m->params, outline);
     say(w, "model      %s\n", m->model);
     explain_parameters(&m->params, w);
-    say(w, "packing    %u requests a group, %u ciphertext%s in, %u out, %u slots each\n", m->in.lanes, m->in.cts,
-        m->in.cts == 1 ? "" : "s", m->out.cts, m->in.slots);
-    say(w, "keys       %u for the server (rotations and relinearisation)\n", m->key_count);
+    explain_packing(m, w);
+    say(w, "keys       %u for the server (rotations and relinearisation), %.1f MB\n", m->key_count,
+        (double)vl_eval_keys_bytes(outline, m->keys, m->key_count, m->zero_nq) / 1e6);
     explain_bootstrap(p, w);
     say(w, "error      declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
         count_bootstraps(p));

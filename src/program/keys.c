@@ -35,11 +35,34 @@ static uint32_t bootstrap_keys(const vl_program *p, vl_key_request *out) {
     return count;
 }
 
-// The most that one operation needs.
+// Of a map that vl_spread_check accepts.
+static uint32_t spread_keys(const vl_params *ring_degree, const vl_op *op, vl_key_request *out, uint32_t room) {
+    vl_key_request *need = vl_alloc_array((size_t)op->spread.copies + 1, sizeof *need);
+    uint32_t count = need ? vl_spread_key_requests(&op->spread, ring_degree, op->level, need) : 0;
+    if (count > room) count = room;
+    if (count) memcpy(out, need, count * sizeof *out);
+    vl_free(need);
+    return count;
+}
+
+static uint32_t square_keys(const vl_program *p, const vl_params *ring_degree, const vl_op *op, vl_key_request *out) {
+    out[0] = (vl_key_request){.galois = 0, .level = op->level};
+    out[1] = (vl_key_request){.galois = vl_params_galois_conj(ring_degree), .level = op->level};
+    return p->values[op->src[0]].layout.parts == 2 ? 2 : 1;
+}
+
+static uint32_t fold_keys(const vl_params *ring_degree, const vl_op *op, vl_key_request *out) {
+    for (uint32_t k = 0; k < op->count; k++)
+        out[k] = (vl_key_request){.galois = vl_params_galois(ring_degree, op->rotation[k]), .level = op->level};
+    return op->count;
+}
+
+// The most that one operation needs, but for SPREAD.
 #define MOST_KEYS (VL_LINTRANS_MAX_ROTATIONS > 2 * VL_DIAGSET_MAX ? VL_LINTRANS_MAX_ROTATIONS : 2 * VL_DIAGSET_MAX)
 
 uint32_t vl_program_op_keys(const vl_program *p, const vl_op *op, vl_key_request *out, uint32_t room) {
     const vl_params ring_degree = {.ring.n = 1u << p->manifest.params.log_n}; // all that a Galois element depends on
+    if (op->kind == VL_OP_SPREAD) return spread_keys(&ring_degree, op, out, room);
     vl_key_request need[MOST_KEYS];
     uint32_t count = 0;
     switch (op->kind) {
@@ -51,6 +74,8 @@ uint32_t vl_program_op_keys(const vl_program *p, const vl_op *op, vl_key_request
     case VL_OP_LINTRANS: count = vl_lintrans_key_requests(&op->plan, &ring_degree, op->level, need); break;
     case VL_OP_DIAGONALS: count = diagonal_keys(p, &ring_degree, op, need); break;
     case VL_OP_BOOTSTRAP: count = bootstrap_keys(p, need); break;
+    case VL_OP_SQUARES: count = square_keys(p, &ring_degree, op, need); break;
+    case VL_OP_FOLD: count = fold_keys(&ring_degree, op, need); break;
     default: break;
     }
     if (count > room) count = room;

@@ -2,6 +2,7 @@
 // Saved form of programs and client halves.
 #include "program/internal.h"
 #include "program/matrix.h"
+#include "program/spread.h"
 #include <math.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ void vl_program_clear(vl_program *p) {
         vl_free(p->ops[i].bias);
         vl_free(p->ops[i].coeffs);
         vl_matrix_clear(&p->ops[i].matrix);
+        vl_spread_clear(&p->ops[i].spread);
     }
     vl_free(p->ops);
     vl_free(p->values);
@@ -67,7 +69,12 @@ static void save_compare(vl_writer *w, const vl_op *op) {
     vl_write_u32(w, op->count);
 }
 
-static velum_status save_op(vl_writer *w, const vl_op *op) {
+static void save_fold(vl_writer *w, const vl_op *op) {
+    vl_write_u32(w, op->count);
+    for (uint32_t k = 0; k < op->count; k++) vl_write_u32(w, (uint32_t)op->rotation[k]);
+}
+
+static velum_status save_op(vl_writer *w, const vl_program *p, const vl_op *op) {
     bool linear = op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX;
     vl_write_u8(w, (uint8_t)op->kind);
     vl_write_string(w, op->name ? op->name : "");
@@ -91,8 +98,10 @@ static velum_status save_op(vl_writer *w, const vl_op *op) {
         VL_TRY(vl_matrix_save(&op->matrix, w));
     }
     save_doubles(w, linear ? op->weights : NULL, op->rows * op->cols);
-    save_doubles(w, op->bias, vl_program_bias_count(op));
+    save_doubles(w, op->bias, vl_program_bias_count(p, op));
     if (op->kind == VL_OP_SIGN || op->kind == VL_OP_GATE) save_compare(w, op);
+    if (op->kind == VL_OP_SPREAD) vl_spread_save(&op->spread, w);
+    if (op->kind == VL_OP_FOLD) save_fold(w, op);
     if (op->kind == VL_OP_POLY) {
         vl_write_u8(w, (uint8_t)op->poly.basis);
         vl_write_f64(w, op->poly.lo);
@@ -127,7 +136,7 @@ velum_status vl_program_save(vl_program *p, vl_writer *w) {
         vl_write_f64(w, p->values[i].bound);
     }
     vl_write_u32(w, p->op_count);
-    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(save_op(w, &p->ops[i]));
+    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(save_op(w, p, &p->ops[i]));
     vl_write_u32(w, p->output);
     vl_write_u64(w, p->memory_bytes);
     size_t notes = p->notes ? strlen(p->notes) : 0;
@@ -187,8 +196,15 @@ static velum_status load_compare(vl_reader *r, vl_op *op) {
     return status;
 }
 
+static velum_status load_fold(vl_reader *r, vl_op *op) {
+    op->count = vl_read_count(r, VL_FOLD_MOST, 4);
+    VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "%s: more than %d rotations, or cut short", op->name, VL_FOLD_MOST);
+    for (uint32_t k = 0; k < op->count; k++) op->rotation[k] = (int32_t)vl_read_u32(r);
+    return VELUM_OK;
+}
+
 // entries: of matrices, that the rest of the file may still stand for
-static velum_status load_op(vl_reader *r, uint64_t *entries, vl_op *op) {
+static velum_status load_op(vl_reader *r, const vl_program *p, uint64_t *entries, vl_op *op) {
     uint8_t kind = vl_read_u8(r);
     VL_FAIL_IF(kind >= VL_OP_KINDS, VELUM_E_FORMAT, "operation kind %u", kind);
     op->kind = (vl_op_kind)kind;
@@ -216,14 +232,16 @@ static velum_status load_op(vl_reader *r, uint64_t *entries, vl_op *op) {
         VL_TRY(vl_matrix_load(r, op->name, entries, &op->matrix));
     }
     VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
-    VL_TRY(load_doubles(r, op->name, vl_program_bias_count(op), true, &op->bias));
+    VL_TRY(load_doubles(r, op->name, vl_program_bias_count(p, op), true, &op->bias));
     if (kind == VL_OP_SIGN || kind == VL_OP_GATE) VL_TRY(load_compare(r, op));
+    if (kind == VL_OP_SPREAD) return vl_spread_load(r, op->name, &op->spread);
+    if (kind == VL_OP_FOLD) return load_fold(r, op);
     return kind == VL_OP_POLY ? load_poly(r, op) : VELUM_OK;
 }
 
 static velum_status load_body(vl_reader *r, vl_program *p) {
     VL_TRY(vl_manifest_load(r, &p->manifest));
-    p->value_count = vl_read_count(r, MAX_OPS, 42);
+    p->value_count = vl_read_count(r, MAX_OPS, VL_LAYOUT_BYTES + 18);
     VL_FAIL_IF(!p->value_count || !(p->values = vl_alloc_array(p->value_count, sizeof *p->values)), VELUM_E_FORMAT,
                "program: no values");
     for (uint32_t i = 0; i < p->value_count; i++) {
@@ -236,7 +254,7 @@ static velum_status load_body(vl_reader *r, vl_program *p) {
     VL_FAIL_IF(!p->op_count || !(p->ops = vl_alloc_array(p->op_count, sizeof *p->ops)), VELUM_E_FORMAT,
                "program: no operations");
     uint64_t entries = vl_matrix_budget(r->size);
-    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, &entries, &p->ops[i]));
+    for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, p, &entries, &p->ops[i]));
     p->output = vl_read_u32(r);
     p->memory_bytes = vl_read_u64(r);
     uint32_t notes = vl_read_count(r, 1u << 20, 1);

@@ -7,17 +7,12 @@
 
 static bool same_scale(double a, double b) { return fabs(a - b) <= ldexp(fabs(b), -40); }
 
-static bool same_layout(const vl_layout *a, const vl_layout *b, bool ignore_valid) {
-    return a->slots == b->slots && a->dim == b->dim && a->period == b->period && a->lanes == b->lanes &&
-           a->cts == b->cts && (ignore_valid || a->valid == b->valid);
-}
-
-static velum_status check_numbers(const vl_op *op) {
+static velum_status check_numbers(const vl_program *p, const vl_op *op) {
     size_t n = (size_t)op->rows * op->cols;
     for (size_t i = 0; op->weights && i < n; i++)
         VL_FAIL_IF(!isfinite(op->weights[i]) || fabs(op->weights[i]) > 0x1p40, VELUM_E_FORMAT,
                    "program: '%s': weight %zu is %g", op->name, i, op->weights[i]);
-    for (uint32_t i = 0; op->bias && i < vl_program_bias_count(op); i++)
+    for (uint32_t i = 0; op->bias && i < vl_program_bias_count(p, op); i++)
         VL_FAIL_IF(!isfinite(op->bias[i]) || fabs(op->bias[i]) > 0x1p40, VELUM_E_FORMAT, "program: '%s': bias %u is %g",
                    op->name, i, op->bias[i]);
     for (uint32_t i = 0; op->coeffs && i <= op->poly.degree; i++)
@@ -54,6 +49,18 @@ static velum_status check_linear(const vl_program *p, const vl_op *op) {
     return VELUM_OK;
 }
 
+static bool has_constants(vl_op_kind kind) {
+    switch (kind) {
+    case VL_OP_SQUARE:
+    case VL_OP_MUL:
+    case VL_OP_ADD:
+    case VL_OP_BOOTSTRAP:
+    case VL_OP_SQUARES:
+    case VL_OP_FOLD: return false;
+    default: return true;
+    }
+}
+
 static uint16_t result_level_of(const vl_program *p, const vl_op *op, const vl_bootstrap_plan *boot) {
     return op->kind == VL_OP_BOOTSTRAP ? boot->out_level : vl_program_result_level(p, op);
 }
@@ -72,9 +79,9 @@ static velum_status check_op(const vl_program *p, const vl_op *op, const vl_boot
     }
     VL_FAIL_IF(op->level == 0 || op->level > lit->q_count, VELUM_E_FORMAT, "program: '%s' at level %u of %u", op->name,
                op->level, lit->q_count);
-    bool plain =
-        op->kind != VL_OP_SQUARE && op->kind != VL_OP_MUL && op->kind != VL_OP_ADD && op->kind != VL_OP_BOOTSTRAP;
-    VL_FAIL_IF(plain && !(isnormal(op->plain_scale) && op->plain_scale >= 1 && op->plain_scale <= 0x1p60),
+    VL_TRY(vl_program_check_kinds(p, op));
+    VL_FAIL_IF(has_constants(op->kind) &&
+                   !(isnormal(op->plain_scale) && op->plain_scale >= 1 && op->plain_scale <= 0x1p60),
                VELUM_E_FORMAT, "program: '%s': scale %g of its constants", op->name, op->plain_scale);
     VL_TRY(vl_program_check_circuit(p, op, boot));
     uint16_t level = result_level_of(p, op, boot);
@@ -83,15 +90,16 @@ static velum_status check_op(const vl_program *p, const vl_op *op, const vl_boot
     VL_FAIL_IF(!same_scale(vl_program_result_scale(lit, p, op), d->scale), VELUM_E_FORMAT,
                "program: '%s' gives scale %.17g, declared %.17g", op->name, vl_program_result_scale(lit, p, op),
                d->scale);
-    VL_TRY(check_numbers(op));
+    VL_TRY(check_numbers(p, op));
+    if (vl_program_takes_pictures(op->kind)) return vl_program_check_pictures(p, op);
     if (op->kind == VL_OP_LINTRANS || op->kind == VL_OP_MIX) return check_linear(p, op);
     if (op->kind == VL_OP_DIAGONALS) return VELUM_OK;
     const vl_layout *l = &p->values[op->src[0]].layout;
-    bool same = same_layout(l, &d->layout, true) && d->layout.valid <= l->valid;
-    if (op->kind == VL_OP_MASK) same = same && l->cts == 1 && d->layout.valid == d->layout.period;
+    bool same = vl_layout_same(l, &d->layout, true) && d->layout.valid <= l->valid;
+    if (op->kind == VL_OP_MASK && !l->parts) same = same && l->cts == 1 && d->layout.valid == d->layout.period;
     if (vl_op_inputs(op->kind) == 2) {
         const vl_layout *b = &p->values[op->src[1]].layout;
-        same = same && same_layout(b, &d->layout, true) && d->layout.valid <= b->valid;
+        same = same && vl_layout_same(b, &d->layout, true) && d->layout.valid <= b->valid;
     }
     VL_FAIL_IF(!same, VELUM_E_FORMAT, "program: '%s': layouts of its operands and result differ", op->name);
     if (op->kind == VL_OP_ADD)
@@ -108,11 +116,11 @@ static velum_status check_value(const vl_program *p, uint32_t i) {
     VL_FAIL_IF(v->layout.slots != 1u << (lit->log_n - 1), VELUM_E_FORMAT, "program: value %u has %u slots", i,
                v->layout.slots);
     VL_FAIL_IF(v->level == 0 || v->level > lit->q_count, VELUM_E_FORMAT, "program: value %u at level %u", i, v->level);
-    VL_FAIL_IF(!isnormal(v->scale) || v->scale < 1 || v->scale > 0x1p60, VELUM_E_FORMAT,
+    // A square of pictures is not rescaled.
+    VL_FAIL_IF(!isnormal(v->scale) || v->scale < 1 || v->scale > (v->layout.parts ? 0x1p100 : 0x1p60), VELUM_E_FORMAT,
                "program: value %u has scale %g", i, v->scale);
     VL_FAIL_IF(!(v->bound >= 0) || !isfinite(v->bound), VELUM_E_FORMAT, "program: value %u has bound %g", i, v->bound);
-    double room = 0;
-    for (uint32_t k = 0; k < v->level; k++) room += log2((double)lit->q[k]);
+    const double room = vl_program_room(lit, v->level);
     VL_FAIL_IF(log2(v->bound + 1) + log2(v->scale) + 1 > room, VELUM_E_FORMAT,
                "program: value %u of up to %g at scale 2^%.1f overflows its %.1f bits", i, v->bound, log2(v->scale),
                room);
@@ -171,8 +179,8 @@ static velum_status verify(const vl_program *p, bool *defined, vl_key_request *n
     VL_FAIL_IF(p->output >= p->value_count || !defined[p->output] || p->output == 0, VELUM_E_FORMAT,
                "program: output is value %u", p->output);
     const vl_value *in = &p->values[0], *out = &p->values[p->output];
-    bool ends = same_layout(&in->layout, &m->in, false) && in->level == m->in_level &&
-                same_scale(in->scale, m->in_scale) && same_layout(&out->layout, &m->out, false) &&
+    bool ends = vl_layout_same(&in->layout, &m->in, false) && in->level == m->in_level &&
+                same_scale(in->scale, m->in_scale) && vl_layout_same(&out->layout, &m->out, false) &&
                 out->level == m->out_level && same_scale(out->scale, m->out_scale);
     VL_FAIL_IF(!ends, VELUM_E_FORMAT, "program: manifest and program disagree about input or output");
     VL_FAIL_IF(m->zero_nq < m->out_level, VELUM_E_FORMAT, "program: public key at level %u, answers at %u", m->zero_nq,

@@ -12,6 +12,9 @@ static inline const vl_modulus *vl_rlwe_limb_modulus(const vl_params *p, uint32_
 // Limb i of vl_rlwe_apply_key: (u0, u1) = sum_j d_j (b_j, a_j). N words each, none of them the digits'.
 void vl_rlwe_limb_apply_key(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
                             uint64_t *u1);
+// The same with limb i of each digit given by itself, at level nq.
+void vl_rlwe_limb_dot_key(const vl_params *p, const uint64_t *const *digit, uint32_t digits, const vl_switch_key *key,
+                          uint32_t nq, uint32_t i, uint64_t *u0, uint64_t *u1);
 // s += P c, limb i < nq of Q.
 void vl_rlwe_limb_add_lifted(const vl_params *p, uint32_t i, uint64_t *s, const uint64_t *c);
 // d = P c, limb i < nq of Q.

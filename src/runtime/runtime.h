@@ -73,15 +73,20 @@ void vl_run_save(const vl_run_state *s, vl_writer *w);
 bool vl_run_less_ahead(const vl_run_state *s, double seconds);
 
 // ---- sim/ ---- the same program in the clear, slot by slot, by the same plans; levels and scales are tracked and
-// checked against the program's. in: cts x slots of the input's layout; out: of the output's.
+// checked against the program's. in: cts x vl_layout_room of the input's layout; out: of the output's.
 velum_status vl_sim_run(const vl_program *program, const double *in, double *out);
 // The same of a program that was verified before, as every loaded one is: verifying takes as long as a run.
 velum_status vl_sim_run_verified(const vl_program *program, const double *in, double *out);
 // The same with normal noise on every slot of every result, of the deviation that encryption would leave there
 // (docs/design/program.md): a model, by operation and independent from slot to slot. One seed, one result.
 velum_status vl_sim_run_noisy(const vl_program *program, const double *in, uint64_t seed, double *out);
-// Verified before, too; probe is called with the result of each operation, cts x slots.
+// Verified before, too; probe is called with the result of each operation, cts x vl_layout_room.
 typedef void (*vl_sim_probe)(void *arg, uint32_t op, const double *slots);
 velum_status vl_sim_run_probe(const vl_program *program, const double *in, vl_sim_probe probe, void *arg, double *out);
+// A program whose values are all pictures treats its requests one as the other, and the parts too: *out is the same one
+// with room for `requests` (at most slots / period, else that many) in fewer slots and the real part alone, to be
+// simulated in as much less time. Any other program stays as it is. It shares all with `program` but its values:
+// vl_free(out->values). For vl_sim_run_verified and vl_sim_run_probe: it is no program of its ring.
+velum_status vl_sim_narrow(const vl_program *program, uint32_t requests, vl_program *out);
 
 #endif

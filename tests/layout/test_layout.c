@@ -11,11 +11,15 @@ static uint32_t period_for(uint32_t dim) {
     return period;
 }
 
-static vl_layout packed(uint32_t slots, uint32_t dim, uint32_t lanes) {
-    return (vl_layout){slots, dim, period_for(dim), lanes, 1, slots / lanes};
+static vl_layout layout(uint32_t slots, uint32_t dim, uint32_t period, uint32_t lanes, uint32_t cts, uint32_t valid) {
+    return (vl_layout){.slots = slots, .dim = dim, .period = period, .lanes = lanes, .cts = cts, .valid = valid};
 }
 
-static vl_layout spread(uint32_t slots, uint32_t dim) { return (vl_layout){slots, dim, 1, slots, dim, 1}; }
+static vl_layout packed(uint32_t slots, uint32_t dim, uint32_t lanes) {
+    return layout(slots, dim, period_for(dim), lanes, 1, slots / lanes);
+}
+
+static vl_layout spread(uint32_t slots, uint32_t dim) { return layout(slots, dim, 1, slots, dim, 1); }
 
 // Features that no two of are alike, so that a wrong place shows.
 static double *features_of(const vl_layout *l, uint32_t requests) {
@@ -63,7 +67,7 @@ static void copies_lie_where_they_should(void **state) {
     (void)state;
     for (uint32_t lanes = 1; lanes <= 8; lanes *= 2)
         for (uint32_t valid = 8; valid <= 128 / lanes; valid += 3) {
-            vl_layout l = {128, 5, 8, lanes, 1, valid};
+            vl_layout l = layout(128, 5, 8, lanes, 1, valid);
             uint32_t requests = lanes > 1 ? lanes - 1 : 1;
             double *in = features_of(&l, requests), slots[128];
             assert_int_equal(vl_layout_check(&l), VELUM_OK);
@@ -94,11 +98,11 @@ static void saved_and_loaded(const vl_layout *l, velum_status want) {
     memset(&got, 0x5a, sizeof got);
     vl_layout before = got;
     vl_layout_save(l, &w);
-    assert_int_equal(w.size, 24);
+    assert_int_equal(w.size, VL_LAYOUT_BYTES);
     vl_reader r = vl_reader_of(w.data, w.size);
     assert_int_equal(vl_layout_load(&r, &got), want);
     assert_memory_equal(&got, want == VELUM_OK ? l : &before, sizeof got);
-    for (size_t cut = 0; cut < 24; cut++) {
+    for (size_t cut = 0; cut < VL_LAYOUT_BYTES; cut++) {
         r = vl_reader_of(w.data, cut);
         got = before;
         assert_int_equal(vl_layout_load(&r, &got), VELUM_E_FORMAT);
@@ -109,35 +113,35 @@ static void saved_and_loaded(const vl_layout *l, velum_status want) {
 
 static void hostile_layouts_are_refused(void **state) {
     (void)state;
-    const vl_layout good[] = {packed(64, 5, 4), packed(1, 1, 1),     packed(65536, 65536, 1), spread(64, 3),
-                              spread(64, 1),    {64, 5, 8, 4, 1, 8}, {64, 5, 8, 4, 1, 11}};
-    const vl_layout bad[] = {{0, 1, 1, 1, 1, 1},
-                             {63, 5, 8, 1, 1, 63},
-                             {131072, 5, 8, 1, 1, 8},
-                             {64, 5, 8, 0, 1, 8},
-                             {64, 5, 8, 3, 1, 8},
-                             {64, 5, 8, 128, 1, 8},
-                             {64, 0, 8, 4, 1, 16},
-                             {64, 9, 8, 4, 1, 16},
-                             {64, 5, 0, 4, 1, 16},
-                             {64, 5, 7, 4, 1, 16},
-                             {64, 5, 8, 4, 1, 7},
-                             {64, 5, 8, 4, 1, 17},
-                             {64, 5, 8, 4, 0, 16},
-                             {64, 5, 8, 4, 2, 16},
-                             {64, 5, 8, 4, 5, 16},
-                             {64, 3, 2, 64, 3, 1},
-                             {64, 3, 1, 64, 3, 2},
-                             {64, 3, 1, 64, 3, 0},
-                             {64, 3, 1, 32, 3, 1},
-                             {64, 3, 1, 64, 4, 1},
-                             {64, 70000, 1, 64, 70000, 1},
-                             {64, 5, 32, 4, 1, 16},
-                             {64, 1, 2, 64, 1, 1},
-                             {64, 5, 1u << 31, 1, 1, 64},
-                             {64, 1, 1, 64, 1, UINT32_MAX},
-                             {64, 5, 8, 4, UINT32_MAX, 16},
-                             {UINT32_MAX, 5, 8, 4, 1, 16}};
+    const vl_layout good[] = {packed(64, 5, 4), packed(1, 1, 1),           packed(65536, 65536, 1),   spread(64, 3),
+                              spread(64, 1),    layout(64, 5, 8, 4, 1, 8), layout(64, 5, 8, 4, 1, 11)};
+    const vl_layout bad[] = {layout(0, 1, 1, 1, 1, 1),
+                             layout(63, 5, 8, 1, 1, 63),
+                             layout(131072, 5, 8, 1, 1, 8),
+                             layout(64, 5, 8, 0, 1, 8),
+                             layout(64, 5, 8, 3, 1, 8),
+                             layout(64, 5, 8, 128, 1, 8),
+                             layout(64, 0, 8, 4, 1, 16),
+                             layout(64, 9, 8, 4, 1, 16),
+                             layout(64, 5, 0, 4, 1, 16),
+                             layout(64, 5, 7, 4, 1, 16),
+                             layout(64, 5, 8, 4, 1, 7),
+                             layout(64, 5, 8, 4, 1, 17),
+                             layout(64, 5, 8, 4, 0, 16),
+                             layout(64, 5, 8, 4, 2, 16),
+                             layout(64, 5, 8, 4, 5, 16),
+                             layout(64, 3, 2, 64, 3, 1),
+                             layout(64, 3, 1, 64, 3, 2),
+                             layout(64, 3, 1, 64, 3, 0),
+                             layout(64, 3, 1, 32, 3, 1),
+                             layout(64, 3, 1, 64, 4, 1),
+                             layout(64, 70000, 1, 64, 70000, 1),
+                             layout(64, 5, 32, 4, 1, 16),
+                             layout(64, 1, 2, 64, 1, 1),
+                             layout(64, 5, 1u << 31, 1, 1, 64),
+                             layout(64, 1, 1, 64, 1, UINT32_MAX),
+                             layout(64, 5, 8, 4, UINT32_MAX, 16),
+                             layout(UINT32_MAX, 5, 8, 4, 1, 16)};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) saved_and_loaded(&good[i], VELUM_OK);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(vl_layout_check(&bad[i]), VELUM_E_FORMAT);

@@ -104,9 +104,15 @@ static inline void build_manifest(const build_options *o, vl_manifest *m) {
 
 static inline vl_layout build_layout(const build_options *o, uint32_t dim, uint32_t valid) {
     uint32_t slots = 1u << (o->log_n - 1), period = 1;
-    if (build_is_spread(o)) return (vl_layout){slots, dim, 1, slots, dim, 1};
+    if (build_is_spread(o))
+        return (vl_layout){.slots = slots, .dim = dim, .period = 1, .lanes = slots, .cts = dim, .valid = 1};
     while (period < dim) period *= 2;
-    return (vl_layout){slots, dim, period, o->lanes, 1, valid ? valid : slots / o->lanes};
+    return (vl_layout){.slots = slots,
+                       .dim = dim,
+                       .period = period,
+                       .lanes = o->lanes,
+                       .cts = 1,
+                       .valid = valid ? valid : slots / o->lanes};
 }
 
 // Appends an operation on value `a` (and `b`) at the level of the lower one; returns it for the caller to fill in.

@@ -2,6 +2,7 @@
 // The seeds of the fuzz targets that read programs are files of this format and hold every operation and step: a seed
 // that is refused at its head tests nothing. After a change of the format, VELUM_WRITE_SEEDS=1 makes them anew.
 #include "program/boot.h"
+#include "program/picture.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -53,13 +54,37 @@ static void stepping(vl_program *p) {
     m->steps = steps;
 }
 
+static void network(vl_program *p) { build_program(&(build_options){.log_n = 4}, p); }
+static void lanes(vl_program *p) { build_program(&(build_options){.log_n = 6, .lanes = 4}, p); }
+static void spread(vl_program *p) { build_program(&(build_options){.net = BUILD_SPREAD, .log_n = 4}, p); }
+static void branches(vl_program *p) { build_program(&(build_options){.net = BUILD_BRANCHES, .log_n = 5}, p); }
+static void chebyshev(vl_program *p) { build_program(&(build_options){.net = BUILD_CHEBYSHEV, .log_n = 5}, p); }
+
+static void picturing(vl_program *p, uint32_t parts) {
+    picture_net net;
+    picture_program(&(picture_options){.parts = parts}, &net);
+    *p = net.program;
+}
+static void pictures(vl_program *p) { picturing(p, 2); }
+static void pictures_real(vl_program *p) { picturing(p, 1); }
+
 static void booting(vl_program *p) { boot_program(&(boot_options){0}, p); }
 static void booting_sparse(vl_program *p) { boot_program(&(boot_options){.sparse = true}, p); }
 
 static const struct {
     const char *name;
     void (*make)(vl_program *p);
-} seeds[] = {{"compare", comparing}, {"steps", stepping}, {"bootstrap", booting}, {"bootstrap_sparse", booting_sparse}};
+} seeds[] = {{"network", network},
+             {"lanes", lanes},
+             {"spread", spread},
+             {"branches", branches},
+             {"chebyshev", chebyshev},
+             {"compare", comparing},
+             {"steps", stepping},
+             {"bootstrap", booting},
+             {"bootstrap_sparse", booting_sparse},
+             {"pictures", pictures},
+             {"pictures_real", pictures_real}};
 
 static void path_of(const char *kind, const char *name, char *out, size_t size) {
     const char *source = getenv("VELUM_SOURCE_DIR");

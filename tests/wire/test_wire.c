@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static const vl_layout packed = {64, 5, 8, 4, 1, 16}, spread = {64, 3, 1, 64, 3, 1};
+static const vl_layout packed = {.slots = 64, .dim = 5, .period = 8, .lanes = 4, .cts = 1, .valid = 16},
+                       spread = {.slots = 64, .dim = 3, .period = 1, .lanes = 64, .cts = 3, .valid = 1};
 
 static vl_writer head_of(uint64_t requests, uint32_t groups, uint32_t cts) {
     vl_message m = {.key_id = {1, 2, 3, [15] = 9}, .requests = requests, .groups = groups, .cts = cts};

@@ -16,9 +16,78 @@ static void mix(const vl_op *op, uint32_t slots, const double *a, double *d) {
     }
 }
 
-static void run_op(const vl_program *p, const vl_op *op, const double *a, const double *b, double *d) {
+static size_t numbers_of(const vl_layout *l) { return l->cts * vl_layout_room(l); }
+
+// ---- pictures ----
+
+// One part of the ciphertexts of a value, one after another.
+static void gather(const vl_layout *l, uint32_t part, const double *from, double *to) {
+    for (uint32_t i = 0; i < l->cts; i++)
+        memcpy(to + (size_t)i * l->slots, from + i * vl_layout_room(l) + (size_t)part * l->slots,
+               l->slots * sizeof *to);
+}
+
+static void scatter(const vl_layout *l, uint32_t part, const double *from, double *to) {
+    for (uint32_t i = 0; i < l->cts; i++)
+        memcpy(to + i * vl_layout_room(l) + (size_t)part * l->slots, from + (size_t)i * l->slots,
+               l->slots * sizeof *to);
+}
+
+static velum_status spread(const vl_program *p, const vl_op *op, const double *a, const double *b, double *d) {
+    const vl_layout *l = &p->values[op->src[0]].layout, *m = &p->values[op->src[1]].layout;
+    const vl_layout *out = &p->values[op->dst].layout;
+    double *x = vl_alloc_raw((size_t)op->spread.sources * l->slots * sizeof *x);
+    double *y = vl_alloc_raw((size_t)op->spread.outputs * l->slots * sizeof *y);
+    for (uint32_t part = 0; x && y && part < l->parts; part++) {
+        gather(l, part, a, x);
+        if (op->src[1] != op->src[0]) gather(m, part, b, x + (size_t)l->cts * l->slots);
+        vl_spread_clear_apply(&op->spread, l->slots, x, y);
+        scatter(out, part, y, d);
+    }
+    velum_status status = x && y ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "simulation: '%s'", op->name);
+    vl_free(x);
+    vl_free(y);
+    return status;
+}
+
+static void squares(const vl_op *op, const vl_layout *l, const double *a, double *d) {
+    const size_t room = vl_layout_room(l);
+    for (uint32_t i = 0; i < l->cts; i++)
+        for (size_t s = i * room; s < (i + 1) * room; s++) d[s] = a[s] * a[s] + (op->bias ? op->bias[i] : 0);
+}
+
+static velum_status fold(const vl_op *op, const vl_layout *l, const double *a, double *d) {
+    const size_t slots = l->slots;
+    double *before = vl_alloc_raw(slots * sizeof *before);
+    VL_FAIL_IF(!before, VELUM_E_NOMEM, "simulation: '%s'", op->name);
+    memcpy(d, a, numbers_of(l) * sizeof *d);
+    for (double *v = d; v < d + numbers_of(l); v += slots)
+        for (uint32_t k = 0; k < op->count; k++) {
+            const size_t by = (uint32_t)op->rotation[k] & (slots - 1);
+            memcpy(before, v, slots * sizeof *before);
+            for (size_t s = 0; s < slots; s++) v[s] += before[(s + by) & (slots - 1)];
+        }
+    vl_free(before);
+    return VELUM_OK;
+}
+
+static velum_status mask(const vl_op *op, const vl_layout *l, const double *a, double *d) {
+    const size_t slots = l->slots, room = vl_layout_room(l);
+    double *keep = vl_alloc_raw(slots * sizeof *keep);
+    VL_FAIL_IF(!keep, VELUM_E_NOMEM, "simulation: '%s'", op->name);
+    for (uint32_t i = 0; i < l->cts; i++) {
+        vl_layout_mask(l, i, keep);
+        for (size_t s = 0; s < room; s++) d[i * room + s] = keep[s & (slots - 1)] != 0 ? a[i * room + s] : 0;
+    }
+    vl_free(keep);
+    return VELUM_OK;
+}
+
+// ---- any operation ----
+
+static velum_status run_op(const vl_program *p, const vl_op *op, const double *a, const double *b, double *d) {
     const vl_layout *l = &p->values[op->dst].layout;
-    size_t n = (size_t)l->cts * l->slots;
+    size_t n = numbers_of(l);
     switch (op->kind) {
     case VL_OP_LINTRANS: vl_lintrans_clear_apply(&op->plan, op->weights, op->bias, a, d); break;
     case VL_OP_MIX: mix(op, l->slots, a, d); break;
@@ -48,11 +117,13 @@ static void run_op(const vl_program *p, const vl_op *op, const double *a, const 
         break;
     }
     case VL_OP_BOOTSTRAP: memcpy(d, a, n * sizeof *d); break;
-    case VL_OP_MASK:
-        for (size_t i = 0; i < n; i++) d[i] = i < (size_t)l->dim * l->lanes ? a[i] : 0;
-        break;
+    case VL_OP_MASK: return mask(op, l, a, d);
+    case VL_OP_SPREAD: return spread(p, op, a, b, d);
+    case VL_OP_SQUARES: squares(op, l, a, d); break;
+    case VL_OP_FOLD: return fold(op, l, a, d);
     default: break;
     }
+    return VELUM_OK;
 }
 
 // ---- the model of noise ----
@@ -85,7 +156,9 @@ static velum_status noise_begin(const vl_program *p, uint64_t seed, noise *out) 
 static double deviation(const vl_program *p, const vl_op *op, const noise *t) {
     double scale = p->values[op->dst].scale;
     switch (op->kind) {
-    case VL_OP_ADD: return 0;
+    case VL_OP_ADD:
+    case VL_OP_SQUARES: // nothing is rescaled: a key switch's noise is far below such a scale's unit
+    case VL_OP_FOLD: return 0;
     case VL_OP_BOOTSTRAP: return t->bootstrap / scale;
     case VL_OP_POLY:
     case VL_OP_SIGN:
@@ -95,7 +168,7 @@ static double deviation(const vl_program *p, const vl_op *op, const noise *t) {
 }
 
 static void add_noise(noise *t, double sigma, const vl_layout *l, double *v) {
-    for (uint32_t c = 0; sigma > 0 && c < l->cts; c++, v += l->slots) {
+    for (uint32_t c = 0; sigma > 0 && c < l->cts * (l->parts > 1 ? 2 : 1); c++, v += l->slots) {
         vl_rng_gaussian_wide(&t->rng, t->draw, l->slots, NOISE_UNIT);
         for (uint32_t i = 0; i < l->slots; i++) v[i] += (double)t->draw[i] * (sigma / NOISE_UNIT);
     }
@@ -112,11 +185,12 @@ static velum_status run(const vl_program *p, noise *t, const double *in, vl_sim_
         const vl_layout *l = &p->values[op->dst].layout;
         const double *a = op->src[0] == 0 ? in : value[op->src[0]];
         const double *b = vl_op_inputs(op->kind) < 2 ? NULL : op->src[1] == 0 ? in : value[op->src[1]];
-        if (!(value[op->dst] = vl_alloc_array((size_t)l->cts * l->slots, sizeof(double)))) {
+        if (!(value[op->dst] = vl_alloc_array(numbers_of(l), sizeof(double)))) {
             status = VL_FAIL(VELUM_E_NOMEM, "simulation: '%s'", op->name);
             break;
         }
-        run_op(p, op, a, b, value[op->dst]);
+        status = run_op(p, op, a, b, value[op->dst]);
+        if (status != VELUM_OK) break;
         if (t) add_noise(t, deviation(p, op, t), l, value[op->dst]);
         if (probe) probe(arg, i, value[op->dst]);
         for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
@@ -127,7 +201,7 @@ static velum_status run(const vl_program *p, noise *t, const double *in, vl_sim_
         }
     }
     const vl_layout *l = &p->values[p->output].layout;
-    if (status == VELUM_OK) memcpy(out, value[p->output], (size_t)l->cts * l->slots * sizeof *out);
+    if (status == VELUM_OK) memcpy(out, value[p->output], numbers_of(l) * sizeof *out);
     for (uint32_t i = 0; i < p->value_count; i++) vl_free(value[i]);
     vl_free(value);
     vl_free(last);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// An encoded spread map.
+#ifndef VELUM_CIRCUITS_SPREAD_INTERNAL_H
+#define VELUM_CIRCUITS_SPREAD_INTERNAL_H
+
+#include "circuits/spread.h"
+#include "ring/subring.h"
+
+#define VL_SPREAD_TABLE (UINT64_C(1) << 23) // words of scalars that are made at a time, if one row needs no more
+#define VL_SPREAD_GROUP_ROWS 64
+
+typedef struct vl_spread_turn { // a rotated copy
+    uint32_t source, digits;    // `digits`: number of the source among those that are rotated
+    uint64_t galois;
+} vl_spread_turn;
+
+// Outputs with the same copies. Columns: rotated copies first (`at` counts turns), then others (`at` counts sources).
+typedef struct vl_spread_group {
+    uint32_t rows, cols, turned;
+    uint32_t first_row, first_col; // in row[], in at[]
+    uint64_t first;                // rows x cols entries of value[] and through[]
+    bool patterned;
+} vl_spread_group;
+
+struct vl_spread_coded {
+    const vl_spread *s;
+    uint16_t level;
+    vl_subring sub;
+    uint32_t turns, turning; // rotated copies; sources that have any
+    vl_spread_turn *turn;    // by (galois, source): a key's limb serves one after the other
+    uint32_t *turner;        // the sources
+    uint32_t groups, batches;
+    vl_spread_group *group;
+    uint32_t *batch; // batch b: groups batch[b] .. batch[b + 1], of at most VL_SPREAD_TABLE scalars, or one group
+    uint64_t table;  // scalars of the largest batch
+    uint32_t *row, *at;
+    double *value;     // factor weight; an integer where there is no pattern
+    uint32_t *through; // as in s
+    double *pattern;   // patterns x period: coefficients 0 .. period - 1; the others follow, slots being real
+    int64_t *bias;     // outputs x words; NULL: none
+};
+
+// Period of patterns and biases, as they are kept.
+static inline uint32_t vl_spread_period(const vl_spread *s) {
+    if (s->patterns == 0 && s->bias_period <= 1) return VL_SUBRING_MIN_PERIOD;
+    return s->period > VL_SUBRING_MIN_PERIOD ? s->period : VL_SUBRING_MIN_PERIOD;
+}
+// Scalars of a group, for all its runs.
+static inline uint64_t vl_spread_group_scalars(const vl_spread_group *g, uint32_t words) {
+    return (uint64_t)g->rows * g->cols * (g->patterned ? words : 1);
+}
+// Rotated copies and rotated sources.
+void vl_spread_count_turns(const vl_spread *s, uint32_t *turns, uint32_t *turning);
+
+#endif
