@@ -18,9 +18,8 @@
 #include "ckks/ckks.h"
 
 #define VL_SPREAD_NO_PATTERN UINT32_MAX
-#define VL_SPREAD_MAX_CTS 8192 // sources, and outputs
-#define VL_SPREAD_MAX_COPIES 65536
-#define VL_SPREAD_MAX_TERMS 4096 // copies in one output
+#define VL_SPREAD_MAX_CTS 8192     // sources, and outputs
+#define VL_SPREAD_MAX_COPIES 65536 // at most 4096 of them in one output
 #define VL_SPREAD_MAX_PATTERNS 65536
 
 typedef struct vl_spread_copy {
@@ -75,7 +74,8 @@ void vl_spread_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, c
                      vl_ciphertext *out, const vl_ciphertext *const *in);
 size_t vl_spread_scratch(const vl_params *p, const vl_spread *s, uint16_t level, uint32_t threads);
 
-// The same in the clear: x: sources x slots, y: outputs x slots (for one part).
+// The same in the clear: x: sources x slots, y: outputs x slots (for one part, with its bias). `slots`: N/2 or any power
+// of two that is no less than the period.
 void vl_spread_clear_apply(const vl_spread *s, uint32_t slots, const double *x, double *y);
 
 // ---- the square of both parts ----

@@ -121,13 +121,14 @@ static uint32_t relinearisations_of(const vl_program *p, const vl_params *outlin
     }
 }
 
-static void describe_spread(const vl_op *op, op_line *out) {
+static void describe_spread(const vl_params *outline, const vl_op *op, op_line *out) {
     const vl_spread *s = &op->spread;
     const vl_spread_cost cost = vl_spread_count(s);
     snprintf(out->packing, sizeof out->packing, "%u -> %u cts, %u copies, %llu rotations, %llu products (%llu masked)",
              s->sources, s->outputs, s->copies, (unsigned long long)cost.rotations, (unsigned long long)cost.products,
              (unsigned long long)cost.patterned);
     out->rotations = cost.rotations;
+    out->bytes = vl_spread_coded_bytes(outline, s, op->level);
 }
 
 static void describe_diagonals(const vl_program *p, const vl_params *outline, const vl_op *op, op_line *out) {
@@ -175,7 +176,7 @@ static void describe(const vl_program *p, const vl_params *outline, const vl_op 
         snprintf(text, size, "%s", p->manifest.bootstrap.name);
         break;
     case VL_OP_MASK: out->bytes = vl_poly_bytes(&outline->ring, op->level, 0); break;
-    case VL_OP_SPREAD: describe_spread(op, out); break;
+    case VL_OP_SPREAD: describe_spread(outline, op, out); break;
     case VL_OP_SQUARES:
         out->conjugations = l->parts == 2 ? l->cts : 0;
         snprintf(text, size, "%u cts, %s", l->cts, l->parts == 2 ? "both parts" : "the real part");

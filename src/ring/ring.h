@@ -114,5 +114,6 @@ size_t vl_ring_mix_scratch(uint32_t rows, uint32_t count);
 void vl_ring_rescale(vl_exec *x, const vl_ring *ring, vl_poly d, vl_poly a);
 // Needed scratch, for planning (the largest of this layer's operations at nq + np limbs).
 size_t vl_ring_scratch(const vl_ring *ring, uint32_t nq, uint32_t np);
+size_t vl_ring_scratch_threads(const vl_ring *ring, uint32_t threads); // for so many
 
 #endif
