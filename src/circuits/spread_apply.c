@@ -190,12 +190,7 @@ static void sum_rows(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, c
         for (uint32_t r = 0; r < rows; r++) memset(dst[r], 0, n * sizeof **dst);
         return;
     }
-    uint64_t more[CHUNK] __attribute__((aligned(64)));
-    for (uint32_t r = 0; r < rows; r++, s += count)
-        for (uint32_t k = 0; k < count; k += 1024) {
-            m->k->dot_scalar(m, k ? more : dst[r], x + k, s + k, count - k < 1024 ? count - k : 1024, n);
-            if (k) m->k->add(m, dst[r], dst[r], more, n);
-        }
+    m->k->mix(m, dst, rows, x, count, s, n);
 }
 
 static void sum_group(const spread_run *w, const vl_spread_group *g, const uint64_t *table, size_t begin, uint32_t c) {
