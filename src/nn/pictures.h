@@ -88,17 +88,21 @@ velum_status vl_nn_pictures_map(const vl_nn_pictures *p, const vl_nn_stage *s, c
 typedef struct vl_nn_pictures_choice {
     vl_nn_tiling tiling;
     vl_nn_ring ring;
-    uint32_t parts, lanes, prime_bits, scale_bits; // 2^scale_bits: scale of a square's argument
-    double total;                                  // of one group of `lanes` requests
-    double score;                                  // seconds for the batch, or a request without one
-    double error;                                  // expected, of an answer
-    uint64_t memory, key_bytes;
+    uint32_t parts, lanes, scale_bits; // 2^scale_bits: scale of a square's argument
+    uint32_t prime_bits, wider;        // of all primes but the base; the last so many have one more
+    double total;                      // seconds of one group of `lanes` requests
+    double score;                      // seconds for the batch, or a request without one
+    double error;                      // expected, of an answer
+    uint64_t memory, key_bytes;        // memory: ciphertexts, weights, scratch
     uint64_t rotations, products, cts; // cts: most in one value
 } vl_nn_pictures_choice;
 // The fastest that is precise enough (else the most precise), with this tiling or, if that is NULL, any. *found false:
 // nothing fits.
 velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *goal, uint32_t precision_bits,
                                    const vl_nn_tiling *only, vl_nn_pictures_choice *best, bool *found);
+static inline double vl_nn_pictures_prime(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) { // mean log2
+    return c->prime_bits + (double)c->wider / (p->depth - 1.0);
+}
 // log2 of the scale of a stage's argument by stage, and of its result: of copies (and answers, until they are masked) as
 // large as leaves weights with less than 2^49. False: weights of squares do not fit.
 bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, double *argument, double *result);

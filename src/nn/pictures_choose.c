@@ -203,8 +203,10 @@ static velum_status check_room(const vl_nn_pictures *p, const vl_nn_pictures_cho
 static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c) {
     const double limit = vl_security_max_log_qp(c->ring.log_n, 0, w->goal->security);
     const double left = limit - BASE_BITS - SLACK - SPECIAL_BITS * c->ring.special;
-    c->prime_bits = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / (w->p->depth - 1.0))));
+    const uint32_t primes = w->p->depth - 1;
+    c->prime_bits = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / primes)));
     if (c->prime_bits < PRIME_LEAST) return false;
+    if (c->prime_bits < PRIME_MOST) c->wider = (uint32_t)fmin(primes, floor(left - (double)primes * c->prime_bits));
     c->error = INFINITY;
     for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST; bits++) {
         vl_nn_pictures_choice one = *c;

@@ -30,8 +30,8 @@ velum_status vl_nn_pictures_note(const vl_nn_pictures *p, const vl_nn_pictures_c
     vl_nn_lowered *l = p->l;
     uint32_t uneven = 0;
     VL_TRY(note_choice(l, c, "chosen"));
-    VL_TRY(vl_nn_note(l, "parameters: chosen, N=2^%u, %u levels of %u bits, %u special primes, scale 2^%u before squares",
-                      c->ring.log_n, p->depth - 1, c->prime_bits, c->ring.special, c->scale_bits));
+    VL_TRY(vl_nn_note(l, "parameters: chosen, N=2^%u, %u levels of %.1f bits, %u special primes, scale 2^%u before squares",
+                      c->ring.log_n, p->depth - 1, vl_nn_pictures_prime(p, c), c->ring.special, c->scale_bits));
     VL_TRY(vl_nn_note(l, "memory: %llu MiB of ciphertexts, weights and scratch, %llu MiB of keys",
                       (unsigned long long)(c->memory >> 20), (unsigned long long)(c->key_bytes >> 20)));
     for (uint32_t i = 1; i < p->stages; i++) uneven += !p->stage[i].even && !p->stage[i].fold;
@@ -59,7 +59,7 @@ static velum_status set_params(const emit *e, uint32_t security, vl_params_liter
                                .digit_limbs = e->c->ring.alpha,
                                .security_bits = security,
                                .scale = exp2(e->c->scale_bits)};
-    for (uint32_t i = 0; i < lit->q_count; i++) q_bits[i] = (uint8_t)(i == 0 ? BASE_BITS : e->c->prime_bits);
+    for (uint32_t i = 0; i < lit->q_count; i++) q_bits[i] = (uint8_t)(i == 0 ? BASE_BITS : e->c->prime_bits + (i <= e->c->wider));
     for (uint32_t i = 0; i < lit->p_count; i++) p_bits[i] = SPECIAL_BITS;
     VL_TRY(vl_params_choose(lit, q_bits, p_bits));
     double log_qp = 0;

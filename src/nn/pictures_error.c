@@ -25,7 +25,7 @@ bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c
         const vl_nn_stage *s = &p->stage[i];
         double most = INFINITY;
         for (uint32_t t = 0; t < s->form->terms; t++)
-            most = fmin(most, WEIGHT_BITS - log2(s->weight_most[t] + 1e-9) - c->prime_bits + result[s->form->term[t].base]);
+            most = fmin(most, WEIGHT_BITS - log2(s->weight_most[t] + 1e-9) - vl_nn_pictures_prime(p, c) + result[s->form->term[t].base]);
         if (s->kind == VL_NN_BASE_SQUARE) {
             argument[i] = c->scale_bits;
             result[i] = 2.0 * c->scale_bits + (c->parts > 1 ? 2 : 0);
@@ -68,7 +68,7 @@ static double argument(const noise *e, uint32_t stage, uint32_t c, double *const
         const uint32_t base = s->form->term[t].base;
         const vl_nn_stage *from = &e->p->stage[base];
         const uint32_t cols = from->grid.channels;
-        const double weights = target + e->c->prime_bits - e->result[base];
+        const double weights = target + vl_nn_pictures_prime(e->p, e->c) - e->result[base];
         const double rounded = (1 / 12.0 + patterned * period / 6) * exp2(-2 * weights);
         for (uint32_t k = 0; k < cols; k++) {
             const size_t at = (size_t)c * cols + k;
@@ -134,7 +134,7 @@ double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice
             for (uint32_t t = 0; t < s->form->terms; t++) {
                 const uint32_t base = s->form->term[t].base, cols = p->stage[base].grid.channels;
                 const vl_nn_stage *from = &p->stage[base];
-                const double step = sqrt(c->tiling.period / 6.0 + 1) * exp2(e.result[base] - target - c->prime_bits);
+                const double step = sqrt(c->tiling.period / 6.0 + 1) * exp2(e.result[base] - target - vl_nn_pictures_prime(p, c));
                 const double size = vl_nn_stage_most(from);
                 for (uint32_t j = 0; j < cols; j++) {
                     const size_t at = (size_t)k * cols + j;
@@ -143,7 +143,7 @@ double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice
             }
             most = fmax(most, sum);
         }
-        error[i] = s->kind == VL_NN_BASE_SQUARE ? 2 * s->most * most + most * most : most;
+        error[i] = fmin(BOUND_MOST, s->kind == VL_NN_BASE_SQUARE ? 2 * s->most * most + most * most : most);
     }
     const double n = exp2(c->ring.log_n);
     worst = error[p->stages - 1] + SIGMAS * 2 * n * VL_SIGMA * exp2(-vl_nn_pictures_answer_bits(p));

@@ -271,7 +271,9 @@ static velum_status set_bias(const build *b, vl_spread *out) {
     bool any = false;
     for (uint32_t i = 0; i < s->n; i++) any = any || s->bias[i] != 0;
     if (!any || b->first > 0) return VELUM_OK;
-    out->bias_period = s->even && !s->fold ? 1 : b->period;
+    // Slots of no pixel stay empty: what stands there meets the rounding errors of patterns in the next map.
+    const bool full = !s->fold && s->n == (uint64_t)b->to.cts * b->period;
+    out->bias_period = s->even && full ? 1 : b->period;
     NEED(out->bias, (size_t)out->outputs * out->bias_period);
     for (uint32_t i = 0; i < s->n; i++)
         out->bias[(size_t)b->to.ct[i] * out->bias_period + (out->bias_period == 1 ? 0 : b->to.slot[i])] = s->bias[i];

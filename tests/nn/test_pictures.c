@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures over slots: networks made here, packed with every number of phases, simulated with all lanes in use, against
 // the model in the clear.
-#include "nn/model.h"
+#include "nn/nets.h"
 
 #include "nn/graph.h"
 #include "nn/lower.h"
@@ -189,38 +189,92 @@ static uint32_t run_tiling(const vl_nn_graph *g, const vl_nn_pictures *p, const 
     return 1;
 }
 
-// Compiles under every tiling, with one part and with two, by so many rows of calibration (0: by ranges). even: no bias
-// differs from pixel to pixel.
-static void run(maker *k, bool even, uint32_t rows) {
+typedef struct subject { // a network, ready to be packed
+    uint8_t *onnx;
     size_t size;
-    vl_nn_graph g;
+    vl_nn_graph graph;
+    vl_nn_lowered lowered;
+    vl_nn_pictures pictures;
+} subject;
+
+// By so many rows of calibration, or by ranges for 0.
+static void prepare(maker *k, uint32_t rows, subject *s) {
     vl_nn_pass_report report;
-    vl_nn_lowered l;
-    vl_nn_pictures p;
     bool fits;
-    uint32_t tilings = 0;
     add_output(k->m, k->name);
-    uint8_t *onnx = model_bytes(k->m, &size);
-    if (vl_nn_import(onnx, size, &g) != VELUM_OK) fail_msg("import: %s", velum_last_error());
-    assert_int_equal(vl_nn_passes(&g, &report), VELUM_OK);
-    assert_int_equal(vl_nn_lower(&g, false, &l), VELUM_OK);
-    assert_int_equal(vl_nn_pictures_of(&l, &g, &p, &fits), VELUM_OK);
+    s->onnx = model_bytes(k->m, &s->size);
+    if (vl_nn_import(s->onnx, s->size, &s->graph) != VELUM_OK) fail_msg("import: %s", velum_last_error());
+    assert_int_equal(vl_nn_passes(&s->graph, &report), VELUM_OK);
+    assert_int_equal(vl_nn_lower(&s->graph, false, &s->lowered), VELUM_OK);
+    assert_int_equal(vl_nn_pictures_of(&s->lowered, &s->graph, &s->pictures, &fits), VELUM_OK);
     assert_true(fits);
-    velum_table calibration = rows_of(k, l.prologue.columns, rows ? rows : 1);
-    assert_int_equal(vl_nn_pictures_scale(&p, rows ? calibration.values : NULL, rows, &fits), VELUM_OK);
+    velum_table calibration = rows_of(k, s->lowered.prologue.columns, rows ? rows : 1);
+    assert_int_equal(vl_nn_pictures_scale(&s->pictures, rows ? calibration.values : NULL, rows, &fits), VELUM_OK);
     free(calibration.values);
     assert_true(fits);
-    for (uint32_t i = 1; i < p.stages; i++)
-        if (!p.stage[i].fold && even) assert_true(p.stage[i].even);
+}
+
+// Under every tiling, with one part and with two. even: no bias differs from pixel to pixel.
+static void run(maker *k, bool even, uint32_t rows) {
+    subject s;
+    uint32_t tilings = 0;
+    prepare(k, rows, &s);
+    const vl_nn_pictures *p = &s.pictures;
+    for (uint32_t i = 1; i < p->stages; i++)
+        if (!p->stage[i].fold && even) assert_true(p->stage[i].even);
     for (uint32_t y = 1; y <= 4; y *= 2)
         for (uint32_t x = 1; x <= 4; x *= 2) {
             vl_nn_tiling t;
-            if (!vl_nn_tiling_of(&p, y, x, &t)) continue;
-            tilings += run_tiling(&g, &p, &t, onnx, size, k, 0);
-            if (y == x) tilings += run_tiling(&g, &p, &t, onnx, size, k, 1);
+            if (!vl_nn_tiling_of(p, y, x, &t)) continue;
+            tilings += run_tiling(&s.graph, p, &t, s.onnx, s.size, k, 0);
+            if (y == x) tilings += run_tiling(&s.graph, p, &t, s.onnx, s.size, k, 1);
         }
     assert_true(tilings >= 6);
-    vl_nn_graph_clear(&g);
+    vl_nn_graph_clear(&s.graph);
+    model_free(k->m);
+}
+
+// From keys to decrypted answers, at secure parameters.
+static void run_encrypted(maker *k, uint32_t calibration, uint64_t batch, uint32_t phases) {
+    static const net_case named = {.name = "pictures"};
+    const vl_nn_goal goal = {.target = VELUM_THROUGHPUT, .batch = batch, .memory = 4ull << 30, .security = 128};
+    const velum_compile_options opt = {.target = VELUM_THROUGHPUT};
+    subject s;
+    vl_nn_tiling t;
+    vl_nn_pictures_choice c;
+    vl_program p = {0};
+    bool found;
+    double seconds[3], worst = 0, squares = 0;
+    prepare(k, calibration, &s);
+    assert_true(vl_nn_tiling_of(&s.pictures, phases, phases, &t));
+    assert_int_equal(vl_nn_pictures_choose(&s.pictures, &goal, 0, &t, &c, &found), VELUM_OK);
+    assert_true(found);
+    net_must(vl_nn_pictures_emit(&s.pictures, &s.graph, &c, &opt, &p), &named, "emit");
+    vl_writer w = vl_writer_of((size_t)1 << 28), half = vl_writer_of((size_t)1 << 28);
+    net_must(vl_program_save(&p, &w), &named, "save");
+    net_must(vl_client_half_save(&p, &half), &named, "save");
+    const velum_buffer program = {w.data, w.size}, client = {half.data, half.size};
+    velum_table in = rows_of(k, p.manifest.in.dim, c.lanes + 1), want = {0}, got = {0};
+    net_must(vl_nn_evaluate(s.onnx, s.size, &in, &want), &named, "evaluate");
+    net_session(&named, &program, &client, &in, &got, seconds);
+    for (uint64_t i = 0; i < want.rows * want.columns; i++) {
+        worst = fmax(worst, fabs(got.values[i] - want.values[i]));
+        squares += (got.values[i] - want.values[i]) * (got.values[i] - want.values[i]);
+    }
+    const double typical = sqrt(squares / (double)(want.rows * want.columns));
+    print_message("N=2^%u, %u limbs of %u bits, %u parts, scale 2^%u: error %.2e rms, %.2e at most, %.2e expected, %.2e declared; "
+                  "answers reach %.2g; %.2f s\n",
+                  c.ring.log_n, s.pictures.depth, c.prime_bits, c.parts, c.scale_bits, typical, worst,
+                  c.error, p.manifest.error_bound, s.pictures.answer_size, seconds[2]);
+    assert_true(worst <= p.manifest.error_bound);
+    assert_true(typical <= 4 * c.error && typical >= c.error / 4);
+    velum_table_free(&want);
+    velum_table_free(&got);
+    free(in.values);
+    vl_free(w.data);
+    vl_free(half.data);
+    vl_program_clear(&p);
+    vl_nn_graph_clear(&s.graph);
     model_free(k->m);
 }
 
@@ -317,6 +371,27 @@ static void uneven_biases(void **state) {
     run(&k, false, 4);
 }
 
+// Real parts, then both; a second group with one request in it.
+static void encrypted(void **state) {
+    (void)state;
+    for (uint32_t parts = 1; parts <= 2; parts++) {
+        maker k = start(1, 8, 8, 151);
+        conv(&k, 2, three);
+        smooth(&k);
+        conv(&k, 3, halves);
+        smooth(&k);
+        pool(&k);
+        dense(&k, 2);
+        run_encrypted(&k, 16, parts == 1 ? 1 : 0, 2);
+    }
+    maker k = start(2, 8, 8, 171);
+    conv(&k, 2, three);
+    smooth(&k);
+    block(&k, 3, true);
+    dense(&k, 3);
+    run_encrypted(&k, 16, 0, 1);
+}
+
 static void refused(void **state) {
     (void)state;
     maker k = start(1, 8, 8, 131);
@@ -346,7 +421,8 @@ int main(void) {
         cmocka_unit_test(plain_chain),        cmocka_unit_test(strides_and_shortcuts),
         cmocka_unit_test(strides_to_the_end), cmocka_unit_test(kernels_of_all_shapes),
         cmocka_unit_test(wrapped_around),     cmocka_unit_test(odd_sizes),
-        cmocka_unit_test(uneven_biases),      cmocka_unit_test(refused),
+        cmocka_unit_test(uneven_biases),      cmocka_unit_test(encrypted),
+        cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
