@@ -3,7 +3,7 @@
 #ifndef VELUM_TESTS_RUNTIME_FIXTURE_H
 #define VELUM_TESTS_RUNTIME_FIXTURE_H
 
-#include "program/build.h"
+#include "program/picture.h"
 #include "runtime/runtime.h"
 #include "test.h"
 
@@ -23,14 +23,17 @@ static inline void fixture_pack(fixture *f) {
     const vl_layout *l = &f->program.manifest.in;
     f->requests = l->lanes < 50 ? l->lanes : 50;
     f->features = vl_alloc_array((size_t)f->requests * l->dim, sizeof(double));
-    f->in = vl_alloc_array((size_t)l->cts * l->slots, sizeof(double));
+    f->in = vl_alloc_array(l->cts * vl_layout_room(l), sizeof(double));
     assert_true(f->features && f->in);
     for (uint32_t r = 0; r < f->requests; r++) {
-        double raw[BUILD_INPUTS];
-        build_row(r, raw);
+        double raw[PICTURE_PIXELS];
+        if (l->parts)
+            picture_row(r, raw);
+        else
+            build_row(r, raw);
         assert_int_equal(vl_manifest_prologue(&f->program.manifest, r + 1, raw, f->features + r * l->dim), VELUM_OK);
     }
-    for (uint32_t i = 0; i < l->cts; i++) vl_layout_pack(l, i, f->features, f->requests, f->in + (size_t)i * l->slots);
+    for (uint32_t i = 0; i < l->cts; i++) vl_layout_pack(l, i, f->features, f->requests, f->in + i * vl_layout_room(l));
 }
 
 // For f->program, which is there.
@@ -62,6 +65,14 @@ static inline void fixture_init(fixture *f, const build_options *o, unsigned thr
     fixture_open(f, threads);
 }
 
+static inline void fixture_picture(fixture *f, const picture_options *o, unsigned threads) {
+    picture_net net;
+    *f = (fixture){0};
+    picture_program(o, &net);
+    f->program = net.program;
+    fixture_open(f, threads);
+}
+
 static inline void fixture_clear(fixture *f) {
     vl_free(f->features);
     vl_free(f->in);
@@ -74,6 +85,7 @@ static inline void fixture_clear(fixture *f) {
     vl_program_clear(&f->program);
 }
 
+// Of two parts the real one.
 static inline vl_ciphertext *fixture_encrypt(fixture *f) {
     const vl_manifest *m = &f->program.manifest;
     vl_ciphertext *ct = vl_alloc_array(m->in.cts, sizeof *ct);
@@ -83,7 +95,7 @@ static inline vl_ciphertext *fixture_encrypt(fixture *f) {
     assert_int_equal(vl_exec_init(&x, 1, (size_t)1 << 26), VELUM_OK);
     assert_int_equal(vl_poly_new(&f->params->ring, m->in_level, 0, &plain), VELUM_OK);
     for (uint32_t i = 0; i < m->in.cts; i++) {
-        const double *slots = f->in + (size_t)i * m->in.slots;
+        const double *slots = f->in + i * vl_layout_room(&m->in);
         assert_int_equal(vl_encode_real(&x, f->encoder, slots, m->in.slots, m->in_scale, plain), VELUM_OK);
         assert_int_equal(vl_ciphertext_new(f->params, m->in_level, 1, &ct[i]), VELUM_OK);
         vl_rlwe_encrypt(&x, f->params, &f->sk, plain, seed, &ct[i]);

@@ -44,13 +44,22 @@ static const build_options all[] = {
     {.net = BUILD_WIDE},
     {.net = BUILD_NETWORK, .security = 128},
 };
-#define ALL (sizeof all / sizeof *all)
+static const picture_options pictures[] = {{0}, {.parts = 1}};
+#define NETS (sizeof all / sizeof *all)
+#define ALL (NETS + sizeof pictures / sizeof *pictures)
+
+static void open_one(fixture *f, size_t i, unsigned threads) {
+    if (i < NETS)
+        fixture_init(f, &all[i], threads);
+    else
+        fixture_picture(f, &pictures[i - NETS], threads);
+}
 
 static void same_bits_for_every_thread_count(void **state) {
     (void)state;
     for (size_t i = 0; i < ALL; i++) {
         fixture f;
-        fixture_init(&f, &all[i], 1);
+        open_one(&f, i, 1);
         const vl_manifest *m = &f.program.manifest;
         vl_ciphertext *in = fixture_encrypt(&f), *first = vl_alloc_array(m->out.cts, sizeof *first);
         for (unsigned threads = 1; threads <= 3; threads++) {
@@ -84,6 +93,7 @@ static uint64_t weight_bytes(const vl_runtime *r) {
     for (uint32_t i = 0; i < r->program->op_count; i++) {
         const vl_op *op = &r->program->ops[i];
         bytes += r->op[i].linear.bytes + r->op[i].map.bytes;
+        if (r->op[i].spread) bytes += vl_spread_coded_bytes(r->params, &op->spread, op->level);
         if (r->op[i].mix) bytes += (uint64_t)op->rows * op->cols * 8;
         for (uint32_t k = 0; k < r->op[i].masks; k++) bytes += vl_poly_bytes(&r->params->ring, r->op[i].mask[k].nq, 0);
     }
@@ -110,7 +120,7 @@ static void plan_covers_what_is_taken(void **state) {
     for (size_t i = 0; i < ALL; i++) {
         fixture f;
         vl_runtime *runtime;
-        fixture_init(&f, &all[i], 2);
+        open_one(&f, i, 2);
         const vl_manifest *m = &f.program.manifest;
         vl_memory_plan plan = vl_runtime_plan(f.params, &f.program);
         assert_int_equal(vl_runtime_new(&f.x, f.params, f.encoder, &f.program, &runtime), VELUM_OK);
