@@ -29,6 +29,9 @@ enum { CLI_OK = 0, CLI_OTHER = 1, CLI_USAGE = 2, CLI_BAD_INPUT = 3, CLI_REFUSED 
     X(SECRET, "secret", 0, "FILE", "the secret key: stays with the client")                                            \
     X(EVAL, "eval", 0, "FILE", "the evaluation keys: go to the server")                                                \
     X(INPUT, "input", 0, "FILE", "what to work on")                                                                    \
+    X(CHECKPOINT, "checkpoint", 0, "DIR", "keep a long run's checkpoints there (default: beside the output)")          \
+    X(CHECKPOINT_EVERY, "checkpoint-every", 0, "SECONDS", "at least so long between two (default: 20, or more)")       \
+    X(NO_CHECKPOINT, "no-checkpoint", 0, NULL, "keep none, and start over")                                            \
     X(FORCE, "force", 0, NULL, "replace what is there: a secret key, measured prices")                                 \
     X(SHARE, "share", 0, "BITS", "noise of BITS statistical bits: the numbers may then be shown to others")            \
     X(MODELS, "models", 0, "DIR", "the folder of the demos' models (default: beside the command, or $VELUM_MODELS)")   \
@@ -109,7 +112,8 @@ cli_text cli_error_bits(double error); // "2^-21.3"
 double cli_now(void);
 // A line on the terminal for what takes longer than a second; nothing elsewhere. One at a time.
 void cli_progress_start(const char *what);
-void cli_progress_say(const char *what); // other words for what runs
+// Other words for what runs, and how many seconds are left, as far as one can tell (0: no telling); they count down.
+void cli_progress_say(const char *what, double left);
 void cli_progress_stop(void);
 // Prints the object on stdout and releases it. NULL: out of memory.
 int cli_print_json(json_t *object);

@@ -122,8 +122,11 @@ const cli_command cli_commands[] = {
         1,
         1,
         CLI_BIT(EVAL) | CLI_BIT(INPUT) | CLI_BIT(OUTPUT),
-        0,
-        "Needs the program, the client's evaluation keys and the query; sees no input, no answer and no secret.",
+        CLI_BIT(CHECKPOINT) | CLI_BIT(CHECKPOINT_EVERY) | CLI_BIT(NO_CHECKPOINT),
+        "Needs the program, the client's evaluation keys and the query; sees no input, no answer and no secret. A run\n"
+        "that is expected to take more than a minute keeps checkpoints in ANSWER.part: if it is killed, the same\n"
+        "command goes on from the last one. The file goes when the answer is written. With --checkpoint any run keeps\n"
+        "them, as DIR/ANSWER.part.",
         "velum infer heart.velum --eval my.evk --input query.ct -o answer.ct",
         cli_infer,
     },

@@ -91,6 +91,7 @@ static struct {
     pthread_cond_t wake;
     bool running, stop;
     char what[128];
+    double left, at; // seconds left at that time; 0: unknown
 } progress = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void *show_progress(void *unused) {
@@ -106,6 +107,8 @@ static void *show_progress(void *unused) {
         if (progress.stop) break;
         shown = true;
         fprintf(stderr, "\r\033[K%s ... %u s", progress.what, seconds);
+        const double left = progress.left - (cli_now() - progress.at);
+        if (left >= 1) fprintf(stderr, ", about %.0f s left", left);
     }
     if (shown) fputs("\r\033[K", stderr);
     pthread_mutex_unlock(&progress.lock);
@@ -121,6 +124,7 @@ void cli_progress_start(const char *what) {
     pthread_cond_init(&progress.wake, &attr);
     pthread_condattr_destroy(&attr);
     snprintf(progress.what, sizeof progress.what, "%s", what);
+    progress.left = 0;
     progress.stop = false;
     sigset_t all, old; // signals are for the main thread
     sigfillset(&all);
@@ -129,8 +133,10 @@ void cli_progress_start(const char *what) {
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-void cli_progress_say(const char *what) {
+void cli_progress_say(const char *what, double left) {
     pthread_mutex_lock(&progress.lock);
+    progress.left = left;
+    progress.at = cli_now();
     snprintf(progress.what, sizeof progress.what, "%s", what);
     pthread_mutex_unlock(&progress.lock);
 }

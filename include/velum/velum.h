@@ -52,6 +52,7 @@ typedef struct velum_report {
     uint64_t requests;
     unsigned threads;
     uint64_t peak_rss_bytes;
+    uint64_t resumed_at; // operations, of all groups, that a checkpoint spared this run; their stages took it 0 seconds
     uint32_t stage_count;
     velum_stage stages[VELUM_MAX_STAGES];
 } velum_report;
@@ -127,6 +128,8 @@ VELUM_API velum_status velum_program_simulate_layers(const velum_program *p, con
                                                      void *user, velum_table *out);
 
 typedef struct velum_server velum_server;
+// Takes the next bytes; anything but 0 ends the work with VELUM_E_IO.
+typedef int (*velum_write_fn)(void *arg, const void *data, size_t size);
 // Loads one client's evaluation keys and prepares the program: encodes its weights. threads 0: all cores.
 VELUM_API velum_status velum_server_new(const velum_program *p, const void *eval_keys, size_t size, unsigned threads,
                                         velum_server **out);
@@ -136,6 +139,9 @@ VELUM_API velum_status velum_server_new(const velum_program *p, const void *eval
 VELUM_API velum_status velum_server_new_borrowing(const velum_program *p, const void *eval_keys, size_t size,
                                                   unsigned threads, velum_server **out);
 VELUM_API void velum_server_free(velum_server *s);
+VELUM_API unsigned velum_server_threads(const velum_server *s);
+// Planned peak while it answers, beside the query's bytes.
+VELUM_API uint64_t velum_server_memory(const velum_server *s);
 // What a server tells while it answers a query: before its first operation and after each, from the thread that called.
 typedef struct velum_progress {
     const char *stage;    // the operation that comes next; "" after the last
@@ -147,6 +153,32 @@ VELUM_API void velum_server_on_progress(velum_server *s, velum_progress_fn fn, v
 VELUM_API velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                           velum_report *report);
 
+// For runs that take long, or much memory.
+typedef struct velum_run_options { // zero-initialise: 0 means default
+    // Called once, when the query and `resume` have been taken in: their bytes are not read any more and may go.
+    void (*taken)(void *arg);
+    void *taken_arg;
+    // Takes checkpoints, from which the run can be continued if it is killed: each in pieces, from the calling thread,
+    // ended by one of no bytes (NULL, 0); it then stands in place of the one before. Anything but 0 ends the
+    // checkpoints, not the run. They hold ciphertexts and no secret.
+    velum_write_fn keep;
+    void *keep_arg;
+    double keep_every;  // seconds from one to the next, at least; 0: 20, and ten times what writing the last one took
+    const void *resume; // a checkpoint of a run of this query; NULL: from the start
+    size_t resume_size;
+} velum_run_options;
+VELUM_API velum_status velum_server_run(velum_server *s, const void *query, size_t size,
+                                        const velum_run_options *options, velum_buffer *answer, velum_report *report);
+typedef struct velum_checkpoint_info {
+    uint64_t done, count; // operations, of all groups of requests
+    uint64_t time;        // when it was written, in seconds since 1970
+} velum_checkpoint_info;
+// Whether a run of the query can go on from there, as far as names go: VELUM_E_MISMATCH for a checkpoint of another
+// query, another program or other keys, VELUM_E_FORMAT or VELUM_E_DIGEST for what is none or damaged.
+VELUM_API velum_status velum_server_checkpoint(const velum_server *s, const void *query, size_t size,
+                                               const void *checkpoint, size_t checkpoint_size,
+                                               velum_checkpoint_info *out);
+
 // ---- the client's half ----
 typedef struct velum_client velum_client;
 VELUM_API velum_status velum_client_open(const void *data, size_t size, unsigned threads, velum_client **out);
@@ -156,8 +188,6 @@ VELUM_API const char *velum_client_input_name(const velum_client *c, uint32_t i)
 VELUM_API const char *velum_client_input_description(const velum_client *c, uint32_t i);
 // `secret` must stay with the client (free it with velum_buffer_free_secret); `eval_keys` goes to the server.
 VELUM_API velum_status velum_client_keygen(const velum_client *c, velum_buffer *secret, velum_buffer *eval_keys);
-// Takes the next bytes; anything but 0 ends the work with VELUM_E_IO.
-typedef int (*velum_write_fn)(void *arg, const void *data, size_t size);
 // The same, the server's keys going to `write` in pieces while they are made, from the calling thread: they may be
 // gigabytes, and are never in memory all at once.
 VELUM_API velum_status velum_client_keygen_to(const velum_client *c, velum_buffer *secret, velum_write_fn write,

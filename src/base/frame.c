@@ -17,9 +17,10 @@ static const struct {
     const char *name;
     uint32_t version;
 } kinds[] = {
-    [VL_FRAME_PROGRAM] = {"PRG", "a program", 3},   [VL_FRAME_CLIENT] = {"CLI", "a client program", 3},
-    [VL_FRAME_SECRET] = {"SEC", "a secret key", 1}, [VL_FRAME_EVAL] = {"EVK", "a file of evaluation keys", 2},
-    [VL_FRAME_QUERY] = {"QRY", "a query", 1},       [VL_FRAME_ANSWER] = {"ANS", "an answer", 1},
+    [VL_FRAME_PROGRAM] = {"PRG", "a program", 3},       [VL_FRAME_CLIENT] = {"CLI", "a client program", 3},
+    [VL_FRAME_SECRET] = {"SEC", "a secret key", 1},     [VL_FRAME_EVAL] = {"EVK", "a file of evaluation keys", 2},
+    [VL_FRAME_QUERY] = {"QRY", "a query", 1},           [VL_FRAME_ANSWER] = {"ANS", "an answer", 1},
+    [VL_FRAME_CHECKPOINT] = {"CKP", "a checkpoint", 1},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
@@ -58,9 +59,13 @@ static void tag(vl_pool *pool, const uint8_t *data, size_t size, size_t first, u
 
 #define GROUP ((size_t)1024) // blocks whose tags are held at a time
 
+static bool is_large(const uint8_t *code) {
+    return memcmp(code, kinds[VL_FRAME_EVAL].code, 3) == 0 || memcmp(code, kinds[VL_FRAME_CHECKPOINT].code, 3) == 0;
+}
+
 void vl_frame_digest(vl_pool *pool, const void *data, size_t covered, uint8_t out[VL_DIGEST_BYTES]) {
     const uint8_t *from = data;
-    if (memcmp(from + KIND_AT, kinds[VL_FRAME_EVAL].code, 3) != 0) {
+    if (!is_large(from + KIND_AT)) {
         vl_digest(data, covered, out);
         return;
     }
@@ -109,13 +114,13 @@ static velum_status take(void *arg, const uint8_t *data, size_t size) {
     return s->sink(s->sink_arg, data, size);
 }
 
-velum_status vl_frame_stream_begin(vl_frame_stream *s, vl_pool *pool, vl_sink sink, void *sink_arg,
+velum_status vl_frame_stream_begin(vl_frame_stream *s, vl_frame_kind kind, vl_pool *pool, vl_sink sink, void *sink_arg,
                                    const uint8_t binding[VL_DIGEST_BYTES], size_t payload) {
     *s = (vl_frame_stream){.pool = pool, .sink = sink, .sink_arg = sink_arg, .payload = payload};
     s->tags = vl_alloc_array(blocks_of(VL_FRAME_HEAD + payload), TAG);
     VL_FAIL_IF(!s->tags, VELUM_E_NOMEM, "no memory to write %zu bytes", payload);
     s->writer = vl_writer_to(take, s, VL_FRAME_HEAD + payload);
-    write_head(&s->writer, VL_FRAME_EVAL, binding, payload);
+    write_head(&s->writer, kind, binding, payload);
     return vl_writer_status(&s->writer);
 }
 

@@ -62,6 +62,7 @@ void vl_ckks_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_
 void vl_ckks_rotate(vl_exec *x, const vl_eval_keys *keys, vl_ciphertext *d, const vl_ciphertext *a, int32_t k);
 void vl_ckks_conjugate(vl_exec *x, const vl_eval_keys *keys, vl_ciphertext *d, const vl_ciphertext *a);
 size_t vl_ckks_scratch(const vl_params *p, uint16_t level);
+size_t vl_ckks_scratch_threads(const vl_params *p, uint16_t level, uint32_t threads); // as vl_rlwe_scratch_threads
 
 // ---- precision ---- bits = -log2 |error|
 typedef struct vl_precision {

@@ -205,7 +205,9 @@ void vl_ckks_conjugate(vl_exec *x, const vl_eval_keys *keys, vl_ciphertext *d, c
     apply_galois(x, keys, d, a, vl_params_galois_conj(keys->params));
 }
 
-size_t vl_ckks_scratch(const vl_params *p, uint16_t level) {
-    return 3 * vl_arena_need(vl_poly_bytes(&p->ring, level, 0)) + 256 + vl_rlwe_scratch(p, level) +
-           vl_ring_scratch(&p->ring, level, 0);
+size_t vl_ckks_scratch_threads(const vl_params *p, uint16_t level, uint32_t threads) {
+    return 3 * vl_arena_need(vl_poly_bytes(&p->ring, level, 0)) + 256 + vl_rlwe_scratch_threads(p, level, threads) +
+           vl_ring_scratch_threads(&p->ring, threads);
 }
+
+size_t vl_ckks_scratch(const vl_params *p, uint16_t level) { return vl_ckks_scratch_threads(p, level, vl_cpu_count()); }

@@ -80,7 +80,7 @@ static velum_status write_eval(const velum_client *c, const vl_client_secret *s,
     vl_frame_stream f;
     vl_eval_head head = {.bootstraps = m->bootstrapped};
     memcpy(head.key_id, s->key_id, sizeof head.key_id);
-    velum_status status = vl_frame_stream_begin(&f, x->pool, give, to, c->program, eval_payload(c));
+    velum_status status = vl_frame_stream_begin(&f, VL_FRAME_EVAL, x->pool, give, to, c->program, eval_payload(c));
     if (status == VELUM_OK) {
         vl_wire_eval_head_save(&head, &f.writer);
         status = vl_eval_keys_write(x, c->params, &s->sk, m->keys, m->key_count, m->zero_nq, &f.writer);

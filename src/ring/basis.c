@@ -42,5 +42,9 @@ void vl_ring_rescale(vl_exec *x, const vl_ring *ring, vl_poly d, vl_poly a) {
 size_t vl_ring_scratch(const vl_ring *ring, uint32_t nq, uint32_t np) {
     (void)nq; // rescaling needs one limb and one a thread, whatever the level
     (void)np;
-    return (1 + (size_t)vl_cpu_count()) * vl_arena_need(ring->n * sizeof(uint64_t));
+    return vl_ring_scratch_threads(ring, vl_cpu_count());
+}
+
+size_t vl_ring_scratch_threads(const vl_ring *ring, uint32_t threads) {
+    return (1 + (size_t)threads) * vl_arena_need(ring->n * sizeof(uint64_t));
 }

@@ -107,5 +107,6 @@ void vl_ring_uniform(vl_exec *x, const vl_ring *ring, vl_poly d, const uint8_t s
 void vl_ring_rescale(vl_exec *x, const vl_ring *ring, vl_poly d, vl_poly a);
 // Needed scratch, for planning (the largest of this layer's operations at nq + np limbs).
 size_t vl_ring_scratch(const vl_ring *ring, uint32_t nq, uint32_t np);
+size_t vl_ring_scratch_threads(const vl_ring *ring, uint32_t threads); // for so many
 
 #endif

@@ -135,5 +135,6 @@ void vl_rlwe_relinearise_rescale(vl_exec *x, const vl_params *p, const vl_switch
 // Arena bytes that any one of these (encryption and re-randomisation too) needs at level nq, beyond its arguments; a
 // slot for each of vl_cpu_count() threads included. A smaller arena that has room for one slot costs only parallelism.
 size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq);
+size_t vl_rlwe_scratch_threads(const vl_params *p, uint16_t nq, uint32_t threads); // with so many slots
 
 #endif

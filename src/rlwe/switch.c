@@ -431,13 +431,14 @@ void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) { di
 
 void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) { divide(x, p, u.nq - 1u, d, u); }
 
-size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq) {
+size_t vl_rlwe_scratch_threads(const vl_params *p, uint16_t nq, uint32_t threads) {
     size_t limb = vl_arena_need(limb_bytes(p)), digits = vl_bases_digits(p, nq);
-    size_t switching =
-        limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) + vl_cpu_count() * limb * slot_limbs((uint32_t)digits);
+    size_t switching = limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) + threads * limb * slot_limbs((uint32_t)digits);
     // Encryption and re-randomisation: four vectors of N words and a limb a thread.
-    size_t encryption = limb * (4 + 2 * (size_t)vl_cpu_count());
-    size_t ring = vl_ring_scratch(&p->ring, nq, p->ring.p_count);
+    size_t encryption = limb * (4 + 2 * (size_t)threads);
+    size_t ring = vl_ring_scratch_threads(&p->ring, threads);
     size_t most = switching > encryption ? switching : encryption;
     return (most > ring ? most : ring) + 256;
 }
+
+size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq) { return vl_rlwe_scratch_threads(p, nq, vl_cpu_count()); }

@@ -2,48 +2,6 @@
 // What a run takes, known before it starts.
 #include "runtime/internal.h"
 
-void vl_runtime_last_uses(const vl_program *p, uint32_t *last) {
-    for (uint32_t i = 0; i < p->value_count; i++) last[i] = 0;
-    for (uint32_t i = 0; i < p->op_count; i++)
-        for (uint32_t k = 0; k < vl_op_inputs(p->ops[i].kind); k++) last[p->ops[i].src[k]] = i;
-    last[p->output] = UINT32_MAX;
-}
-
-static uint64_t value_bytes(const vl_params *p, const vl_program *program, uint32_t v, uint16_t level) {
-    return 2 * (uint64_t)program->values[v].layout.cts * vl_poly_bytes(&p->ring, level, 0);
-}
-
-uint16_t vl_runtime_room(const vl_program *program, const vl_op *op) {
-    uint16_t out = program->values[op->dst].level;
-    if (op->kind == VL_OP_BOOTSTRAP) return out;
-    return op->level > out ? op->level : out;
-}
-
-static uint64_t peak_of(const vl_params *p, const vl_program *program, uint32_t *last, uint64_t *bytes) {
-    uint64_t live = value_bytes(p, program, 0, program->values[0].level), peak = live;
-    vl_runtime_last_uses(program, last);
-    for (uint32_t i = 0; i < program->op_count; i++) {
-        const vl_op *op = &program->ops[i];
-        live += bytes[op->dst] = value_bytes(p, program, op->dst, vl_runtime_room(program, op));
-        if (live > peak) peak = live;
-        for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
-            uint32_t src = op->src[k];
-            if (last[src] != i || src == 0 || (k == 1 && src == op->src[0])) continue;
-            live -= bytes[src];
-        }
-    }
-    return peak;
-}
-
-static uint64_t peak_ciphertexts(const vl_params *p, const vl_program *program) {
-    uint32_t *last = vl_alloc_array(program->value_count, sizeof *last);
-    uint64_t *bytes = vl_alloc_array(program->value_count, sizeof *bytes);
-    uint64_t peak = last && bytes ? peak_of(p, program, last, bytes) : 0;
-    vl_free(last);
-    vl_free(bytes);
-    return peak;
-}
-
 static void at_least(uint64_t *a, uint64_t b) {
     if (b > *a) *a = b;
 }
@@ -106,16 +64,42 @@ static uint64_t weights_of(const vl_params *p, const vl_op *op) {
     switch (op->kind) {
     case VL_OP_LINTRANS: return vl_lintrans_bytes(p, &op->plan, op->level, op->bias != NULL);
     case VL_OP_MIX: return (uint64_t)op->rows * op->cols * sizeof(int64_t);
-    case VL_OP_MASK: return vl_poly_bytes(&p->ring, op->level, 0);
     default: return 0;
     }
 }
 
-static uint64_t clear_of(const vl_op *op) {
-    uint64_t entries = op->matrix.start ? op->matrix.start[op->matrix.rows] : 0;
-    return (uint64_t)op->rows * op->cols * sizeof(double) + entries * (sizeof(double) + sizeof(uint32_t)) +
-           (uint64_t)op->matrix.rows * sizeof(uint64_t);
+static uint64_t mask_bytes(const vl_params *p, const vl_program *program, const vl_op *op) {
+    const vl_layout *l = &program->values[op->dst].layout;
+    const bool even = l->parts == 0 || (l->height % l->phase_y == 0 && l->width % l->phase_x == 0);
+    return (even ? 1 : l->phase_y * l->phase_x) * (uint64_t)vl_poly_bytes(&p->ring, op->level, 0);
 }
+
+// Maps of SPREAD: all of them kept, or one at a time.
+static uint64_t maps(const vl_params *p, const vl_program *program, bool at_use) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < program->op_count; i++) {
+        const vl_op *op = &program->ops[i];
+        uint64_t own = op->kind == VL_OP_SPREAD ? vl_spread_coded_bytes(p, &op->spread, op->level) : 0;
+        if (at_use)
+            at_least(&bytes, own);
+        else
+            bytes += own;
+    }
+    return bytes;
+}
+
+static uint64_t clear_of(const vl_op *op) {
+    const vl_spread *s = &op->spread;
+    uint64_t entries = op->matrix.start ? op->matrix.start[op->matrix.rows] : 0;
+    uint64_t bytes = (uint64_t)op->rows * op->cols * sizeof(double) + entries * (sizeof(double) + sizeof(uint32_t)) +
+                     (uint64_t)op->matrix.rows * sizeof(uint64_t);
+    if (op->kind != VL_OP_SPREAD) return bytes;
+    bytes += s->start[s->outputs] * (2 * sizeof(uint32_t) + sizeof(double)) + s->outputs * sizeof(uint64_t);
+    return bytes + s->copies * sizeof *s->copy + (uint64_t)s->patterns * s->period * sizeof(double) +
+           (uint64_t)s->outputs * s->bias_period * sizeof(double);
+}
+
+// ---- scratch ----
 
 static uint64_t scratch_of(const vl_params *p, const vl_program *program, const vl_op *op, vl_diagset_plan *plan) {
     uint64_t most = vl_ckks_scratch(p, op->level);
@@ -133,10 +117,32 @@ static uint64_t scratch_of(const vl_params *p, const vl_program *program, const 
         at_least(&most, vl_sparsemap_scratch(p, plan, op->level));
         at_least(&most, vl_sparsemap_encode_scratch(p, plan, op->level));
         break;
+    case VL_OP_SQUARES: at_least(&most, vl_spread_square_scratch(p, op->level)); break;
+    case VL_OP_FOLD: most += vl_arena_need(2 * vl_poly_bytes(&p->ring, op->level, 0)); break;
     default: break;
     }
     return most;
 }
+
+// Such an operation spends its scratch on ciphertexts of its own and, once, on the evaluator, which counts a slot for
+// each core.
+uint64_t vl_runtime_each_scratch(const vl_params *p, const vl_program *program, const vl_op *op) {
+    return scratch_of(p, program, op, NULL) - vl_ckks_scratch(p, op->level) + vl_ckks_scratch_threads(p, op->level, 1);
+}
+
+// Of an operation at work on all its ciphertexts.
+static uint64_t working(const vl_params *p, const vl_program *program, const vl_op *op, vl_diagset_plan *plan,
+                        uint32_t threads, uint32_t most_threads) {
+    const uint32_t count = program->values[op->dst].layout.cts, slots = threads < count ? threads : count;
+    uint64_t most = scratch_of(p, program, op, plan);
+    if (slots > 1 && vl_runtime_is_each(op->kind))
+        at_least(&most, slots * vl_arena_need(vl_runtime_each_scratch(p, program, op)) +
+                            vl_arena_need(threads * sizeof(vl_exec)));
+    if (op->kind == VL_OP_SPREAD) at_least(&most, vl_spread_scratch(p, &op->spread, op->level, most_threads));
+    return most;
+}
+
+// ---- all of it ----
 
 static void add_bootstrap(const vl_params *p, const vl_manifest *manifest, vl_memory_plan *m) {
     vl_bootstrap_plan *plan = vl_alloc(sizeof *plan);
@@ -151,21 +157,23 @@ static void add_bootstrap(const vl_params *p, const vl_manifest *manifest, vl_me
     vl_free(plan);
 }
 
-static void add_up(const vl_params *p, const vl_program *program, vl_diagset_plan *plan, vl_memory_plan *m) {
+static void add_up(const vl_params *p, const vl_program *program, const vl_lifetimes *t, vl_diagset_plan *plan,
+                   uint32_t threads, vl_memory_plan *m) {
     uint32_t special = p->ring.p_count;
     uint64_t limb = vl_poly_bytes(&p->ring, 1, 0), limit = program->memory_bytes;
     m->tables = limb * 4 * (p->ring.q_count + special) + limb * 8;
     m->scratch = vl_encoder_scratch(p, p->ring.q_count, special);
+    m->weights = maps(p, program, m->maps_at_use);
     for (uint32_t i = 0; i < program->op_count; i++) {
         const vl_op *op = &program->ops[i];
         m->program += clear_of(op);
-        m->weights += weights_of(p, op);
-        at_least(&m->scratch, scratch_of(p, program, op, plan));
+        m->weights += op->kind == VL_OP_MASK ? mask_bytes(p, program, op) : weights_of(p, op);
+        at_least(&m->scratch, working(p, program, op, plan, m->threads, threads));
     }
     m->keys = key_bytes(&p->literal, program->manifest.keys, program->manifest.key_count);
     if (program->manifest.bootstrapped) add_bootstrap(p, &program->manifest, m);
     m->scratch += 1u << 20;
-    m->ciphertexts = peak_ciphertexts(p, program);
+    m->ciphertexts = vl_lifetimes_peak(p, program, t, m->threads);
     uint64_t least = diagonals(p, program, 0, plan), most = diagonals(p, program, UINT64_MAX, plan);
     uint64_t rest = m->tables + m->program + m->weights + m->bootstrap + m->keys + m->ciphertexts + m->scratch;
     m->spare = limit == 0 || rest + most <= limit ? UINT64_MAX : rest + least < limit ? limit - rest - least : 0;
@@ -174,10 +182,41 @@ static void add_up(const vl_params *p, const vl_program *program, vl_diagset_pla
     m->total = rest + taken;
 }
 
-vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program) {
+static bool has(const vl_program *program, vl_op_kind kind) {
+    for (uint32_t i = 0; i < program->op_count; i++)
+        if (program->ops[i].kind == kind) return true;
+    return false;
+}
+
+// What is given up first where memory is short: maps of SPREAD that are kept between their uses, then threads that work
+// side by side on ciphertexts of their own.
+static void choose(const vl_params *p, const vl_program *program, const vl_lifetimes *t, uint32_t threads,
+                   vl_diagset_plan *plan, vl_memory_plan *m) {
+    uint32_t side_by_side = threads;
+    for (bool at_use = false;;) {
+        *m = (vl_memory_plan){.threads = side_by_side, .maps_at_use = at_use};
+        add_up(p, program, t, plan, threads, m);
+        if (program->memory_bytes == 0 || m->total <= program->memory_bytes) return;
+        if (!at_use && has(program, VL_OP_SPREAD))
+            at_use = true;
+        else if (side_by_side > 1)
+            side_by_side /= 2;
+        else
+            return;
+    }
+}
+
+vl_memory_plan vl_runtime_plan_threads(const vl_params *p, const vl_program *program, uint32_t threads) {
     vl_memory_plan m = {0};
+    vl_lifetimes t;
+    if (vl_lifetimes_new(program, &t) != VELUM_OK) return m;
     vl_diagset_plan *plan = vl_alloc(sizeof *plan);
-    if (plan) add_up(p, program, plan, &m);
+    if (plan) choose(p, program, &t, threads ? threads : vl_cpu_count(), plan, &m);
     vl_free(plan);
+    vl_lifetimes_clear(&t);
     return m;
+}
+
+vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program) {
+    return vl_runtime_plan_threads(p, program, 0);
 }

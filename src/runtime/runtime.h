@@ -18,8 +18,12 @@ typedef struct vl_memory_plan {
     uint64_t total;
     uint64_t
         spare; // what diagonals may take beyond their least, so that total <= program->memory_bytes; UINT64_MAX: all
+    uint32_t threads; // that work side by side on ciphertexts of their own: as many as asked for, or fewer
+    bool maps_at_use; // maps of SPREAD are made at each use and not kept
 } vl_memory_plan;
-vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program);
+// Of a run that owns its input. threads 0: as many as there are cores.
+vl_memory_plan vl_runtime_plan_threads(const vl_params *p, const vl_program *program, uint32_t threads);
+vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program); // threads 0
 
 typedef struct vl_runtime vl_runtime; // a program with its weights encoded; const once made
 velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program,
@@ -30,8 +34,8 @@ void vl_runtime_free(vl_runtime *r);
 velum_status vl_runtime_load_keys(vl_exec *x, const vl_params *p, const vl_program *program, vl_reader *r,
                                   vl_bootstrap_keys *out);
 
-// Called before the first operation and after each: `done` of `count`, seconds so far, and how many are left by the
-// operations' predicted times, scaled by how those before did.
+// Called before the first operation, after each and now and then inside one of many ciphertexts: `done` of `count`,
+// seconds so far, and how many are left by the operations' predicted times, scaled by how those before did.
 typedef struct vl_progress {
     void (*report)(void *arg, uint32_t done, uint32_t count, double seconds, double left);
     void *arg;
@@ -44,6 +48,29 @@ typedef struct vl_progress {
 velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, const vl_bootstrap_keys *own,
                             const vl_ciphertext *in, vl_ciphertext *out, double *op_seconds,
                             const vl_progress *progress);
+
+// The same with more to say. Zero-initialise: none of it.
+typedef struct vl_run_state vl_run_state; // what a run holds between two operations
+typedef struct vl_run_options {
+    bool takes_input; // in[] becomes the run's and is left empty: each ciphertext is freed after its last reader
+    double *op_seconds;
+    const vl_progress *progress;
+    // After every operation but the last. Another status than VELUM_OK ends the run with it.
+    velum_status (*between)(void *arg, const vl_run_state *state);
+    void (*begin)(void *arg); // before the first operation: `resume` has been read; may be NULL
+    void *arg;                // of both
+    // What vl_run_save wrote of the same program's run on the same input: the run goes on from there. Read up to its
+    // end, and checked: VELUM_E_FORMAT before any operation.
+    vl_reader *resume;
+} vl_run_options;
+velum_status vl_runtime_run_with(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys,
+                                 const vl_bootstrap_keys *own, vl_ciphertext *in, vl_ciphertext *out,
+                                 const vl_run_options *o);
+uint32_t vl_run_next(const vl_run_state *s);  // operation
+uint64_t vl_run_bytes(const vl_run_state *s); // that vl_run_save writes
+void vl_run_save(const vl_run_state *s, vl_writer *w);
+// Whether, by predicted times, so many seconds from now it will be less by a quarter, or the run over.
+bool vl_run_less_ahead(const vl_run_state *s, double seconds);
 
 // ---- sim/ ---- the same program in the clear, slot by slot, by the same plans; levels and scales are tracked and
 // checked against the program's. in: cts x vl_layout_room of the input's layout; out: of the output's.

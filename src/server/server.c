@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server: one program, one client's evaluation keys, queries in, answers out. Holds no secret.
 #include "base/clock.h"
-#include "runtime/program_api.h"
-#include "wire/wire.h"
+#include "server/internal.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-struct velum_server {
-    const velum_program *program;
-    vl_exec exec;
-    uint8_t key_id[VL_KEY_ID_BYTES];
-    vl_eval_keys keys;
-    vl_bootstrap_keys own; // where the program bootstraps
-    vl_runtime *runtime;
-    velum_progress_fn progress; // may be NULL
-    void *progress_arg;
-};
 
 // Every key that the program lists must be there, at its level.
 static velum_status check_keys(const vl_manifest *m, const vl_eval_keys *keys) {
@@ -43,6 +31,7 @@ static velum_status load_keys(velum_server *s, const void *data, size_t size, bo
                "evaluation keys: %s keys of a bootstrap, but the program has %s", head.bootstraps ? "with" : "without",
                head.bootstraps ? "none" : "one");
     memcpy(s->key_id, head.key_id, sizeof s->key_id);
+    memcpy(s->keys_digest, (const uint8_t *)data + size - VL_DIGEST_BYTES, VL_DIGEST_BYTES);
     VL_TRY(vl_eval_keys_load(&s->exec, p->params, &r, &s->keys));
     if (head.bootstraps) VL_TRY(vl_runtime_load_keys(&s->exec, p->params, &p->program, &r, &s->own));
     VL_FAIL_IF(r.bad || vl_reader_left(&r) != 0, VELUM_E_FORMAT, "evaluation keys: wrong size");
@@ -51,7 +40,7 @@ static velum_status load_keys(velum_server *s, const void *data, size_t size, bo
 
 static velum_status prepare(velum_server *s, const void *keys, size_t size, bool lasting, unsigned threads) {
     const velum_program *p = s->program;
-    VL_TRY(vl_exec_init(&s->exec, threads, vl_runtime_plan(p->params, &p->program).scratch));
+    VL_TRY(vl_exec_init(&s->exec, threads, vl_runtime_plan_threads(p->params, &p->program, threads).scratch));
     VL_TRY(load_keys(s, keys, size, lasting));
     return vl_runtime_new(&s->exec, p->params, p->encoder, &p->program, &s->runtime);
 }
@@ -89,51 +78,45 @@ void velum_server_free(velum_server *s) {
     vl_free(s);
 }
 
+unsigned velum_server_threads(const velum_server *s) { return vl_pool_threads(s->exec.pool); }
+
+uint64_t velum_server_memory(const velum_server *s) {
+    return vl_runtime_plan_threads(s->program->params, &s->program->program, velum_server_threads(s)).total;
+}
+
 void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg) {
     s->progress = fn;
     s->progress_arg = arg;
 }
 
-// One group of a query's.
-typedef struct group_run {
-    velum_server *s;
-    uint32_t index, count;
-    double begin; // of the query
-} group_run;
-
 static void tell(void *arg, uint32_t done, uint32_t count, double seconds, double left) {
-    const group_run *g = arg;
-    const vl_program *p = &g->s->program->program;
-    uint32_t after = g->count - g->index - 1; // groups
+    const vl_answering *a = arg;
+    const vl_program *p = &a->s->program->program;
+    const uint32_t after = a->head.groups - a->group - 1;
     const velum_progress now = {.stage = done < count ? p->ops[done].name
                                          : after      ? p->ops[0].name
                                                       : "",
-                                .done = (uint64_t)g->index * count + done,
-                                .count = (uint64_t)g->count * count,
-                                .seconds = vl_now() - g->begin,
+                                .done = (uint64_t)a->group * count + done,
+                                .count = (uint64_t)a->head.groups * count,
+                                .seconds = vl_now() - a->begin,
                                 .left = left + after * (seconds + left)};
-    g->s->progress(g->s->progress_arg, &now);
+    a->s->progress(a->s->progress_arg, &now);
 }
 
-// The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched:
-// memory stays that of one group.
-static velum_status run_group(group_run *g, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
-                              vl_writer *w) {
-    velum_server *s = g->s;
-    const velum_program *p = s->program;
+static velum_status keep(void *arg, const vl_run_state *state) {
+    vl_server_keep(arg, state);
+    return VELUM_OK;
+}
+
+static velum_status load_group(const vl_answering *a, vl_reader *r, vl_ciphertext *in) {
+    const velum_program *p = a->s->program;
     const vl_manifest *m = &p->program.manifest;
-    double start = vl_now();
     for (uint32_t i = 0; i < m->in.cts; i++) {
-        VL_TRY(vl_ciphertext_load(&s->exec, p->params, r, true, m->in_level, m->in_scale, &in[i]));
+        VL_TRY(vl_ciphertext_load(&a->s->exec, p->params, r, true, m->in_level, m->in_scale, &in[i]));
         VL_FAIL_IF(in[i].degree != 1, VELUM_E_FORMAT, "query: ciphertext %u has degree %u, must be 1", i, in[i].degree);
     }
-    seconds[p->program.op_count] += vl_now() - start;
-    const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
-    const vl_progress progress = {tell, g};
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, s->progress ? &progress : NULL));
-    start = vl_now();
-    for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
-    seconds[p->program.op_count + 1] += vl_now() - start;
+    VL_FAIL_IF(a->group + 1 == a->head.groups && (r->bad || vl_reader_left(r) != 0), VELUM_E_FORMAT,
+               "query: wrong size");
     return VELUM_OK;
 }
 
@@ -141,75 +124,155 @@ static void free_all(vl_ciphertext *ct, uint32_t n) {
     for (uint32_t i = 0; ct && i < n; i++) vl_ciphertext_free(&ct[i]);
 }
 
-static velum_status run_groups(velum_server *s, vl_reader *r, uint32_t groups, double *seconds, vl_writer *w) {
-    const vl_manifest *m = &s->program->program.manifest;
-    vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
-    velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
-    group_run run = {.s = s, .count = groups, .begin = vl_now()};
-    for (uint32_t g = 0; g < groups && status == VELUM_OK; g++) {
-        run.index = g;
-        status = run_group(&run, r, in, out, seconds, w);
+static void begin(void *arg) {
+    const vl_answering *a = arg;
+    if (a->group + 1 == a->head.groups && a->o->taken) a->o->taken(a->o->taken_arg);
+}
+
+// The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched:
+// memory stays that of one group. resume: the state that it goes on from, or NULL.
+static velum_status run_group(vl_answering *a, vl_reader *r, vl_reader *resume, vl_ciphertext *in, vl_ciphertext *out) {
+    velum_server *s = a->s;
+    const velum_program *p = s->program;
+    const vl_manifest *m = &p->program.manifest;
+    double start = vl_now();
+    VL_TRY(load_group(a, r, in));
+    a->seconds[p->program.op_count] += vl_now() - start;
+    const vl_progress progress = {tell, a};
+    const vl_run_options o = {.takes_input = true,
+                              .op_seconds = a->seconds,
+                              .progress = s->progress ? &progress : NULL,
+                              .between = a->keeping ? keep : NULL,
+                              .begin = begin,
+                              .arg = a,
+                              .resume = resume};
+    VL_TRY(vl_runtime_run_with(s->runtime, &s->exec, &s->keys, m->bootstrapped ? &s->own : NULL, in, out, &o));
+    start = vl_now();
+    for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], a->w);
+    a->seconds[p->program.op_count + 1] += vl_now() - start;
+    return VELUM_OK;
+}
+
+static velum_status run_groups(vl_answering *a, vl_reader *r, vl_reader *resume, vl_ciphertext *in,
+                               vl_ciphertext *out) {
+    const vl_manifest *m = &a->s->program->program.manifest;
+    const uint32_t first = a->group;
+    for (a->group = 0; a->group < first; a->group++) { // answered before
+        velum_status status = load_group(a, r, in);
+        free_all(in, m->in.cts);
+        VL_TRY(status);
+    }
+    for (; a->group < a->head.groups; a->group++) {
+        velum_status status = run_group(a, r, a->group == first ? resume : NULL, in, out);
         free_all(in, m->in.cts);
         free_all(out, m->out.cts);
+        VL_TRY(status);
+        if (a->group + 1 == a->head.groups) break;
+        a->group++; // for a checkpoint: the one that comes next
+        vl_server_keep(a, NULL);
+        a->group--;
     }
-    if (status == VELUM_OK && (r->bad || vl_reader_left(r) != 0)) status = VL_FAIL(VELUM_E_FORMAT, "query: wrong size");
+    return VELUM_OK;
+}
+
+static velum_status answer_groups(vl_answering *a, vl_reader *query) {
+    const vl_manifest *m = &a->s->program->program.manifest;
+    vl_reader state;
+    vl_checkpoint_head h = {0};
+    if (a->o->resume) {
+        VL_TRY(vl_checkpoint_open(a->s, a->query_digest, a->head.groups, a->o->resume, a->o->resume_size, &state, &h));
+        VL_TRY(vl_checkpoint_answers(a, &h, &state));
+        VL_FAIL_IF(h.next == 0 && vl_reader_left(&state) != 0, VELUM_E_FORMAT, "checkpoint: wrong size");
+        a->resumed_at = (uint64_t)h.group * a->s->program->program.op_count + h.next;
+    }
+    vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
+    velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
+    if (status == VELUM_OK) status = run_groups(a, query, h.next ? &state : NULL, in, out);
     vl_free(in);
     vl_free(out);
     return status;
 }
 
-static void fill_report(const velum_server *s, const vl_message *head, double total, const double *seconds,
-                        velum_report *report) {
-    const vl_program *p = &s->program->program;
+static void fill_report(const vl_answering *a, double total, velum_report *report) {
+    const vl_program *p = &a->s->program->program;
     report->seconds = total;
-    report->requests = head->requests;
-    report->threads = vl_pool_threads(s->exec.pool);
+    report->requests = a->head.requests;
+    report->threads = vl_pool_threads(a->s->exec.pool);
     report->peak_rss_bytes = vl_peak_rss();
+    report->resumed_at = a->resumed_at;
     report->stage_count = 0;
     report->predicted_seconds = 0;
-    const double groups = ceil((double)head->requests / p->manifest.in.lanes);
+    const double groups = ceil((double)a->head.requests / p->manifest.in.lanes);
     for (uint32_t i = 0; i < p->op_count + 2; i++) {
         if (report->stage_count == VELUM_MAX_STAGES) break;
         const char *name = i < p->op_count ? p->ops[i].name : i == p->op_count ? "load query" : "save answer";
         velum_stage *stage = &report->stages[report->stage_count++];
         snprintf(stage->name, sizeof stage->name, "%s", name);
-        stage->seconds = seconds[i];
+        stage->seconds = a->seconds[i];
         stage->predicted_seconds = i < p->op_count ? groups * p->ops[i].seconds : 0;
         report->predicted_seconds += stage->predicted_seconds;
     }
 }
 
-static velum_status answer_query(velum_server *s, const void *query, size_t size, double *seconds, vl_message *head,
-                                 vl_writer *w) {
+static velum_status open_query(const velum_server *s, const void *query, size_t size, vl_reader *r, vl_message *head) {
     const vl_program *p = &s->program->program;
-    vl_reader r;
     uint8_t binding[VL_DIGEST_BYTES];
-    VL_TRY(vl_frame_open(query, size, VL_FRAME_QUERY, &r, binding));
+    VL_TRY(vl_frame_open(query, size, VL_FRAME_QUERY, r, binding));
     VL_TRY(vl_wire_same_program(binding, p->digest, "query"));
-    VL_TRY(vl_wire_head_load(&r, "query", &p->manifest.in, head));
-    VL_TRY(vl_wire_same_key(head->key_id, s->key_id, "query"));
-    vl_message reply = *head;
-    reply.cts = p->manifest.out.cts;
-    vl_frame_begin(w, VL_FRAME_ANSWER, p->digest);
-    vl_wire_head_save(&reply, w);
-    VL_TRY(run_groups(s, &r, head->groups, seconds, w));
-    return vl_frame_end(w);
+    VL_TRY(vl_wire_head_load(r, "query", &p->manifest.in, head));
+    return vl_wire_same_key(head->key_id, s->key_id, "query");
 }
 
-velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
-                                velum_report *report) {
-    double start = vl_now();
-    vl_message head;
-    double *seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *seconds);
-    VL_FAIL_IF(!seconds, VELUM_E_NOMEM, "query");
+// A frame ends with the digest of all before it.
+static const uint8_t *digest_of(const void *frame, size_t size) {
+    return (const uint8_t *)frame + size - VL_DIGEST_BYTES;
+}
+
+static velum_status answer_query(vl_answering *a, const void *query, size_t size) {
+    const vl_program *p = &a->s->program->program;
+    vl_reader r;
+    VL_TRY(open_query(a->s, query, size, &r, &a->head));
+    memcpy(a->query_digest, digest_of(query, size), VL_DIGEST_BYTES);
+    vl_message reply = a->head;
+    reply.cts = p->manifest.out.cts;
+    vl_frame_begin(a->w, VL_FRAME_ANSWER, p->digest);
+    vl_wire_head_save(&reply, a->w);
+    a->answers = a->w->size;
+    VL_TRY(answer_groups(a, &r));
+    return vl_frame_end(a->w);
+}
+
+velum_status velum_server_run(velum_server *s, const void *query, size_t size, const velum_run_options *options,
+                              velum_buffer *answer, velum_report *report) {
     vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
-    velum_status status = answer_query(s, query, size, seconds, &head, &w);
+    vl_answering a = {.s = s, .o = options, .begin = vl_now(), .w = &w, .keeping = options->keep != NULL};
+    a.kept = a.begin;
+    a.seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *a.seconds);
+    VL_FAIL_IF(!a.seconds, VELUM_E_NOMEM, "query");
+    velum_status status = answer_query(&a, query, size);
     if (status == VELUM_OK) {
-        if (report) fill_report(s, &head, vl_now() - start, seconds, report);
+        if (report) fill_report(&a, vl_now() - a.begin, report);
         *answer = (velum_buffer){w.data, w.size};
     } else {
         vl_writer_clear(&w);
     }
-    vl_free(seconds);
+    vl_free(a.seconds);
     return status;
+}
+
+velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
+                                velum_report *report) {
+    return velum_server_run(s, query, size, &(velum_run_options){0}, answer, report);
+}
+
+velum_status velum_server_checkpoint(const velum_server *s, const void *query, size_t size, const void *checkpoint,
+                                     size_t checkpoint_size, velum_checkpoint_info *out) {
+    const uint64_t count = s->program->program.op_count;
+    vl_reader r;
+    vl_message head;
+    vl_checkpoint_head h;
+    VL_TRY(open_query(s, query, size, &r, &head));
+    VL_TRY(vl_checkpoint_open(s, digest_of(query, size), head.groups, checkpoint, checkpoint_size, &r, &h));
+    *out = (velum_checkpoint_info){.done = h.group * count + h.next, .count = head.groups * count, .time = h.time};
+    return VELUM_OK;
 }

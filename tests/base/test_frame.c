@@ -36,7 +36,7 @@ static void digest_is_blake2b(void **state) {
 
 static void round_trip(void **state) {
     (void)state;
-    for (int kind = VL_FRAME_PROGRAM; kind <= VL_FRAME_ANSWER; kind++)
+    for (int kind = VL_FRAME_PROGRAM; kind <= VL_FRAME_CHECKPOINT; kind++)
         for (size_t payload = 0; payload < 70; payload += 23) {
             vl_writer w = make((vl_frame_kind)kind, payload);
             vl_reader r;
@@ -172,7 +172,7 @@ static void streamed_frames_are_the_same(void **state) {
             assert_int_equal(vl_frame_end(&w), VELUM_OK);
             kept k = {.data = vl_alloc(total), .capacity = total, .refuse_after = SIZE_MAX};
             vl_frame_stream s;
-            assert_int_equal(vl_frame_stream_begin(&s, pool, keep, &k, binding, payload), VELUM_OK);
+            assert_int_equal(vl_frame_stream_begin(&s, VL_FRAME_EVAL, pool, keep, &k, binding, payload), VELUM_OK);
             fill(&s.writer, payload, piece);
             assert_int_equal(vl_frame_stream_end(&s), VELUM_OK);
             vl_frame_stream_clear(&s);
@@ -222,7 +222,7 @@ static void refused_streams(void **state) {
     for (size_t after = 0; after < 3; after++) {
         kept k = {.data = room, .capacity = payload + 200, .refuse_after = after};
         vl_frame_stream s;
-        assert_int_equal(vl_frame_stream_begin(&s, NULL, keep, &k, NULL, payload), VELUM_OK);
+        assert_int_equal(vl_frame_stream_begin(&s, VL_FRAME_EVAL, NULL, keep, &k, NULL, payload), VELUM_OK);
         fill(&s.writer, payload, 1500000);
         assert_int_equal(vl_frame_stream_end(&s), VELUM_E_IO);
         assert_string_equal(velum_last_error(), "the disk is full");
@@ -231,12 +231,12 @@ static void refused_streams(void **state) {
     }
     kept k = {.data = room, .capacity = payload + 200, .refuse_after = SIZE_MAX};
     vl_frame_stream s; // less and more than was said
-    assert_int_equal(vl_frame_stream_begin(&s, NULL, keep, &k, NULL, 100), VELUM_OK);
+    assert_int_equal(vl_frame_stream_begin(&s, VL_FRAME_EVAL, NULL, keep, &k, NULL, 100), VELUM_OK);
     fill(&s.writer, 99, 10);
     assert_int_equal(vl_frame_stream_end(&s), VELUM_E_INTERNAL);
     vl_frame_stream_clear(&s);
     k.size = 0;
-    assert_int_equal(vl_frame_stream_begin(&s, NULL, keep, &k, NULL, 100), VELUM_OK);
+    assert_int_equal(vl_frame_stream_begin(&s, VL_FRAME_EVAL, NULL, keep, &k, NULL, 100), VELUM_OK);
     fill(&s.writer, 101, 10);
     assert_int_equal(vl_frame_stream_end(&s), VELUM_E_LIMIT);
     vl_frame_stream_clear(&s);

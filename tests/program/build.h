@@ -4,6 +4,7 @@
 //   spread   8 x 5 linear, square, 2 x 8 linear; one ciphertext a feature
 //   branches 8 x 5 linear a; b = a a, c = f(a), d = b + c, 2 x 8 linear, mask: every operation
 //   chebyshev  the same, f in the Chebyshev basis on [-4, 4] (a level more)
+//   wide     branches on one ciphertext a feature, without the mask
 // The model takes three inputs: "age" in [0, 120], "sex" 0 or 1, "code" 0, 1, .. 8 (its digit modulo 3, one-hot).
 #ifndef VELUM_TESTS_PROGRAM_BUILD_H
 #define VELUM_TESTS_PROGRAM_BUILD_H
@@ -21,7 +22,7 @@
 #define BUILD_HIDDEN 8
 #define BUILD_OUTPUTS 2
 
-typedef enum build_net { BUILD_NETWORK, BUILD_SPREAD, BUILD_BRANCHES, BUILD_CHEBYSHEV } build_net;
+typedef enum build_net { BUILD_NETWORK, BUILD_SPREAD, BUILD_BRANCHES, BUILD_CHEBYSHEV, BUILD_WIDE } build_net;
 typedef struct build_options { // zero-initialise: 0 means default
     build_net net;
     uint32_t log_n;    // 8
@@ -37,6 +38,8 @@ static inline void build_must(bool ok, const char *what) {
     abort();
 }
 #define BUILD_OK(call) build_must((call) == VELUM_OK, #call)
+
+static inline bool build_is_spread(const build_options *o) { return o->net == BUILD_SPREAD || o->net == BUILD_WIDE; }
 
 // The same numbers everywhere: multiples of 1/64 in (-1, 1).
 static inline double build_number(uint32_t *state) {
@@ -101,7 +104,7 @@ static inline void build_manifest(const build_options *o, vl_manifest *m) {
 
 static inline vl_layout build_layout(const build_options *o, uint32_t dim, uint32_t valid) {
     uint32_t slots = 1u << (o->log_n - 1), period = 1;
-    if (o->net == BUILD_SPREAD)
+    if (build_is_spread(o))
         return (vl_layout){.slots = slots, .dim = dim, .period = 1, .lanes = slots, .cts = dim, .valid = 1};
     while (period < dim) period *= 2;
     return (vl_layout){.slots = slots,
@@ -135,7 +138,7 @@ static inline uint32_t build_value(vl_program *p, const vl_op *op, vl_layout lay
 
 static inline uint32_t build_linear(const build_options *o, vl_program *p, const char *name, uint32_t a, uint32_t rows,
                                     uint32_t need, double out_scale, uint32_t *seed) {
-    vl_op *op = build_op(p, o->net == BUILD_SPREAD ? VL_OP_MIX : VL_OP_LINTRANS, name, a, 0);
+    vl_op *op = build_op(p, build_is_spread(o) ? VL_OP_MIX : VL_OP_LINTRANS, name, a, 0);
     vl_layout in = p->values[a].layout, out = build_layout(o, rows, 1);
     op->rows = rows;
     op->cols = in.dim;
@@ -234,6 +237,7 @@ static inline void build_program(const build_options *given, vl_program *p) {
                  o.net == BUILD_NETWORK    ? 5
                  : o.net == BUILD_SPREAD   ? 4
                  : o.net == BUILD_BRANCHES ? 6
+                 : o.net == BUILD_WIDE     ? 5
                                            : 7,
                  &m->params);
     build_manifest(&o, m);
@@ -244,12 +248,12 @@ static inline void build_program(const build_options *given, vl_program *p) {
     p->values[0] = (vl_value){build_layout(&o, BUILD_FEATURES, 0), (uint16_t)m->params.q_count, scale, 2};
     p->value_count = 1;
     uint32_t a = build_linear(&o, p, "first/Gemm", 0, BUILD_HIDDEN, hidden_need, scale, &seed);
-    if (o.net == BUILD_BRANCHES || o.net == BUILD_CHEBYSHEV)
+    if (o.net == BUILD_BRANCHES || o.net == BUILD_CHEBYSHEV || o.net == BUILD_WIDE)
         a = build_branches(p, a, o.net == BUILD_CHEBYSHEV ? VL_CHEBYSHEV : VL_MONOMIAL);
     else
         a = build_square(p, "first/Square", a);
     a = build_linear(&o, p, "last/Gemm", a, BUILD_OUTPUTS, BUILD_OUTPUTS, scale, &seed);
-    if (o.net != BUILD_SPREAD) build_mask(&o, p, a);
+    if (!build_is_spread(&o)) build_mask(&o, p, a);
     p->notes = vl_strdup("first/Relu became a square\nnothing was fused");
     build_ends(p);
 }
