@@ -12,8 +12,8 @@
 #define LAYOUT(i) p->values[i].layout
 #define FOLD p->ops[7]
 
-// X(what is broken, how, words of the message). Operations: 0, 2, 4, 6 linear, 1, 3, 5 squares, 7 fold, 8 mask; operation
-// i writes value i + 1.
+// X(what is broken, how, words of the message). Operations: 0, 2, 4, 6 linear, 1, 3, 5 squares, 7 fold, 8 mask;
+// operation i writes value i + 1.
 #define BREAKS(X)                                                                                                      \
     X(copies_too_many, MAP.copies = VL_SPREAD_MAX_COPIES + 1, "first/Conv'")                                           \
     X(sources_too_many, MAP.sources = VL_SPREAD_MAX_CTS + 1, "first/Conv'")                                            \
@@ -217,10 +217,8 @@ static void random_payloads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_rule_refuses),
-        cmocka_unit_test(second_scale),
-        cmocka_unit_test(cut_short),
-        cmocka_unit_test(counts_are_held_against_the_file),
+        cmocka_unit_test(each_rule_refuses), cmocka_unit_test(second_scale),
+        cmocka_unit_test(cut_short),         cmocka_unit_test(counts_are_held_against_the_file),
         cmocka_unit_test(random_payloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
