@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NPY arrays, and NPZ: a zip archive of them, one named array an input, stored without compression (numpy.savez).
+// NPY arrays, and NPZ: a zip archive of them, one named array an input, stored without compression (numpy.savez). An
+// array's first axis counts the rows; all others together are its columns, the last axis fastest.
 #include "table.h"
 #include <ctype.h>
 #include <math.h>
@@ -37,8 +38,8 @@ static bool take_count(parser *p, uint64_t *out) {
 }
 
 typedef struct head {
-    char type; // 'f' float32, 'd' float64, 'l' int64
-    uint64_t dim[2];
+    char type; // 'f' float32, 'd' float64, 'i' int32, 'l' int64, 'b' uint8
+    uint64_t rows, columns;
     unsigned dims;
     bool seen[3];
 } head;
@@ -48,8 +49,10 @@ static const char *parse_shape(parser *p, head *h) {
     while (!take(p, ")")) {
         uint64_t n;
         if (!take_count(p, &n)) return "a shape that is not understood";
-        if (h->dims == 2) return "an array of more than two dimensions";
-        h->dim[h->dims++] = n;
+        if (h->dims++ == 0)
+            h->rows = n;
+        else
+            h->columns = n > CLI_MAX_COLUMNS || h->columns * n > CLI_MAX_COLUMNS ? CLI_MAX_COLUMNS + 1 : h->columns * n;
         if (!take(p, ",")) {
             if (!take(p, ")")) return "a shape that is not understood";
             break;
@@ -58,17 +61,29 @@ static const char *parse_shape(parser *p, head *h) {
     return NULL;
 }
 
+static char take_type(parser *p) {
+    static const struct {
+        const char *text;
+        char type;
+    } all[] = {{"'<f4'", 'f'}, {"'<f8'", 'd'}, {"'<i4'", 'i'}, {"'<i8'", 'l'}, {"'|u1'", 'b'}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (take(p, all[i].text)) return all[i].type;
+    return 0;
+}
+
+static size_t bytes_of(char type) { return type == 'b' ? 1 : type == 'f' || type == 'i' ? 4 : 8; }
+
 static const char *parse_head(const char *text, size_t size, head *h) {
     parser p = {text, text + size};
-    *h = (head){0};
+    *h = (head){.columns = 1};
     if (!take(&p, "{")) return "a header that is no dictionary";
     while (!take(&p, "}")) {
         unsigned which = take(&p, "'descr'") ? 0 : take(&p, "'fortran_order'") ? 1 : take(&p, "'shape'") ? 2 : 3;
         if (which == 3 || h->seen[which] || !take(&p, ":")) return "a header that is not understood";
         h->seen[which] = true;
         if (which == 0) {
-            h->type = take(&p, "'<f4'") ? 'f' : take(&p, "'<f8'") ? 'd' : take(&p, "'<i8'") ? 'l' : 0;
-            if (!h->type) return "numbers of another type than float32, float64 or int64 (little-endian)";
+            h->type = take_type(&p);
+            if (!h->type) return "numbers of another type than float32, float64, int32, int64 or uint8 (little-endian)";
         } else if (which == 1) {
             if (take(&p, "True")) return "columns first (Fortran order): save it as numpy.ascontiguousarray";
             if (!take(&p, "False")) return "a header that is not understood";
@@ -87,6 +102,8 @@ static const char *parse_head(const char *text, size_t size, head *h) {
 }
 
 static double element(char type, const uint8_t *p) {
+    if (type == 'b') return *p;
+    if (type == 'i') return (double)(int32_t)le32(p);
     if (type == 'f') {
         uint32_t bits = le32(p);
         float v;
@@ -114,12 +131,12 @@ int cli_npy_array(const char *path, const char *what, const uint8_t *data, size_
     const char *why = parse_head((const char *)data + start, length, &h);
     if (!why && h.dims == 0) why = "a single number, not a table";
     if (why) return bad(path, what, why);
-    *rows = h.dim[0];
-    *columns = h.dims == 2 ? h.dim[1] : 1;
+    *rows = h.rows;
+    *columns = h.columns;
     if (*rows > CLI_MAX_ROWS || *columns > CLI_MAX_COLUMNS)
         return cli_fail(CLI_REFUSED, "%s: %llu rows, %llu columns: more than is allowed", path,
                         (unsigned long long)*rows, (unsigned long long)*columns);
-    size_t each = h.type == 'f' ? 4 : 8, count = (size_t)(*rows * *columns);
+    size_t each = bytes_of(h.type), count = (size_t)(*rows * *columns);
     if (size - start - length != count * each)
         return cli_fail(CLI_BAD_INPUT, "%s%s%s: %zu bytes of numbers where the header says %zu", path,
                         what[0] ? ": " : "", what, size - start - length, count * each);
@@ -206,37 +223,111 @@ static bool find_directory(const uint8_t *data, size_t size, uint32_t *count, si
     return false;
 }
 
-// Puts an array's single column where it belongs.
-static int add_column(const char *path, const member *m, uint32_t index, velum_table *t) {
-    uint64_t rows = 0, columns = 0;
-    double *v = NULL;
-    int code = cli_npy_array(path, m->name, m->data, m->size, &rows, &columns, &v);
-    if (code != CLI_OK) return code;
-    if (columns != 1)
-        code = bad(path, m->name, "more than one column");
-    else if (t->values && rows != t->rows)
-        code = bad(path, m->name, "another number of rows than the arrays before it");
-    else if (!t->values && !(t->values = calloc(rows ? rows * t->columns : 1, sizeof *t->values)))
-        code = cli_fail(CLI_OTHER, "%s: out of memory", path);
-    if (code == CLI_OK) t->rows = rows;
-    for (uint64_t r = 0; r < rows && code == CLI_OK; r++) t->values[r * t->columns + index] = v[r];
-    free(v);
+// ---- an archive's arrays as columns ----
+typedef struct array { // of one member
+    const member *m;
+    uint64_t rows, columns;
+    double *values;
+} array;
+
+// Column k of an array: its name alone if it has one column.
+static void column_name(const char *name, uint64_t k, bool one, char *out, size_t size) {
+    if (one)
+        snprintf(out, size, "%s", name);
+    else
+        snprintf(out, size, "%s_%llu", name, (unsigned long long)k);
+}
+
+// How many columns from `index` on are elements 0, 1, .. of the tensor of that name.
+static uint64_t elements_at(const cli_names *names, uint32_t index, const char *tensor) {
+    uint64_t n = 0;
+    for (char name[300]; index + n < names->count; n++) {
+        column_name(tensor, n, false, name, sizeof name);
+        if (strcmp(names->name[index + n], name) != 0) break;
+    }
+    return n;
+}
+
+// Where the model takes an input of that name, and how many columns it is of; UINT32_MAX if it takes none.
+static uint32_t find_input(const cli_names *names, const char *input, uint64_t *columns) {
+    char first[300];
+    column_name(input, 0, false, first, sizeof first);
+    for (uint32_t k = 0; k < names->count; k++) {
+        bool whole = strcmp(names->name[k], input) == 0, tensor = strcmp(names->name[k], first) == 0;
+        if (!whole && !tensor) continue;
+        *columns = whole ? 1 : elements_at(names, k, input);
+        return k;
+    }
+    return UINT32_MAX;
+}
+
+static int place(const char *path, const array *a, uint32_t index, velum_table *t) {
+    const char *input = a->m->name;
+    if (a->columns > t->columns - index) return bad(path, input, "more columns than there is room for");
+    if (t->values && a->rows != t->rows) return bad(path, input, "another number of rows than the arrays before it");
+    if (!t->values && !(t->values = calloc(a->rows ? a->rows * t->columns : 1, sizeof *t->values)))
+        return cli_fail(CLI_OTHER, "%s: out of memory", path);
+    t->rows = a->rows;
+    for (uint64_t k = 0; k < a->columns; k++) {
+        char name[300];
+        column_name(input, k, a->columns == 1, name, sizeof name);
+        if (t->names[index + k]) return bad(path, input, "is there twice");
+        if (!(t->names[index + k] = strdup(name))) return cli_fail(CLI_OTHER, "%s: out of memory", path);
+    }
+    for (uint64_t r = 0; r < a->rows && a->columns; r++)
+        memcpy(t->values + r * t->columns + index, a->values + r * a->columns, a->columns * sizeof *a->values);
+    return CLI_OK;
+}
+
+static int place_input(const char *path, const array *a, const cli_names *names, velum_table *t) {
+    uint64_t columns = 0;
+    uint32_t index = find_input(names, a->m->name, &columns);
+    if (index == UINT32_MAX) {
+        cli_note("%s: the array '%s' is left out: the model does not take it", path, a->m->name);
+        return CLI_OK;
+    }
+    if (a->columns != columns)
+        return cli_fail(CLI_BAD_INPUT, "%s: %s: %llu numbers a row, the model takes %llu", path, a->m->name,
+                        (unsigned long long)a->columns, (unsigned long long)columns);
+    return place(path, a, index, t);
+}
+
+static int read_arrays(const char *path, const member *m, uint32_t count, array *a) {
+    for (uint32_t i = 0; i < count; i++) {
+        a[i].m = &m[i];
+        int code = cli_npy_array(path, m[i].name, m[i].data, m[i].size, &a[i].rows, &a[i].columns, &a[i].values);
+        if (code != CLI_OK) return code;
+    }
+    return CLI_OK;
+}
+
+// Without names every array is taken, in the archive's order.
+static int make_columns(const char *path, const array *a, uint32_t count, const cli_names *names, velum_table *t) {
+    const bool known = names && names->count;
+    uint64_t columns = known ? names->count : 0;
+    for (uint32_t i = 0; i < count && !known; i++) columns += a[i].columns;
+    if (columns > CLI_MAX_COLUMNS)
+        return cli_fail(CLI_REFUSED, "%s: %llu columns: more than is allowed", path, (unsigned long long)columns);
+    t->columns = (uint32_t)columns;
+    if (!(t->names = calloc(columns ? columns : 1, sizeof *t->names)))
+        return cli_fail(CLI_OTHER, "%s: out of memory", path);
+    int code = CLI_OK;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < count && code == CLI_OK; i++) {
+        code = known ? place_input(path, &a[i], names, t) : place(path, &a[i], next, t);
+        next += (uint32_t)a[i].columns;
+    }
+    for (uint32_t k = 0; k < t->columns && code == CLI_OK; k++)
+        if (!t->names[k]) code = cli_fail(CLI_BAD_INPUT, "%s: the array '%s' is missing", path, names->name[k]);
     return code;
 }
 
-static int add_member(const char *path, const member *m, const cli_names *names, uint32_t next, velum_table *t) {
-    bool known = names && names->count;
-    uint32_t index = known ? UINT32_MAX : next;
-    for (uint32_t k = 0; known && k < names->count; k++)
-        if (strcmp(m->name, names->name[k]) == 0) index = k;
-    if (index == UINT32_MAX) {
-        cli_note("%s: the array '%s' is left out: the model does not take it", path, m->name);
-        return CLI_OK;
+static int read_members(const char *path, const uint8_t *data, size_t size, uint32_t count, size_t at, member *m) {
+    for (uint32_t i = 0; i < count; i++) {
+        const char *why = read_member(data, size, &at, &m[i]);
+        if (why) return bad(path, m[i].name, why);
     }
-    for (uint32_t k = 0; k < t->columns; k++)
-        if (t->names[k] && strcmp(t->names[k], m->name) == 0) return bad(path, m->name, "is there twice");
-    if (!(t->names[index] = strdup(m->name))) return cli_fail(CLI_OTHER, "%s: out of memory", path);
-    return add_column(path, m, index, t);
+    return CLI_OK;
 }
 
 int cli_table_parse_npz(const char *path, const uint8_t *data, size_t size, const cli_names *names, velum_table *out) {
@@ -244,15 +335,16 @@ int cli_table_parse_npz(const char *path, const uint8_t *data, size_t size, cons
     size_t at;
     if (!find_directory(data, size, &count, &at)) return bad(path, "", "a zip archive that is cut short");
     if (count == 0) return bad(path, "", "an archive without arrays");
-    out->columns = names && names->count ? names->count : count;
-    if (!(out->names = calloc(out->columns, sizeof *out->names))) return cli_fail(CLI_OTHER, "%s: out of memory", path);
-    for (uint32_t i = 0; i < count; i++) {
-        member m = {.name = ""};
-        const char *why = read_member(data, size, &at, &m);
-        int code = why ? bad(path, m.name, why) : add_member(path, &m, names, i, out);
-        if (code != CLI_OK) return code;
+    member *m = calloc(count, sizeof *m);
+    array *a = calloc(count, sizeof *a);
+    int code = m && a ? read_members(path, data, size, count, at, m) : cli_fail(CLI_OTHER, "%s: out of memory", path);
+    if (code == CLI_OK) code = read_arrays(path, m, count, a);
+    if (code == CLI_OK) code = make_columns(path, a, count, names, out);
+    for (uint32_t i = 0; a && i < count; i++) {
+        if (a[i].values) explicit_bzero(a[i].values, a[i].rows * a[i].columns * sizeof *a[i].values);
+        free(a[i].values);
     }
-    for (uint32_t k = 0; k < out->columns; k++)
-        if (!out->names[k]) return cli_fail(CLI_BAD_INPUT, "%s: the array '%s' is missing", path, names->name[k]);
-    return check_finite(path, out, names);
+    free(a);
+    free(m);
+    return code == CLI_OK ? check_finite(path, out, names) : code;
 }

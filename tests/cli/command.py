@@ -46,14 +46,14 @@ def csv_text(rows=ROWS, columns=COLUMNS, end="\n"):
 
 
 def npy(rows, kind="d", order="False", shape=None, version=1, cut=0):
-    """An NPY file of float64 (d), float32 (f) or int64 (q)."""
-    descr = {"d": "<f8", "f": "<f4", "q": "<i8"}.get(kind, kind)
+    """An NPY file of float64 (d), float32 (f), int64 (q), int32 (i) or uint8 (B)."""
+    descr = {"d": "<f8", "f": "<f4", "q": "<i8", "i": "<i4", "B": "|u1"}.get(kind, kind)
     shape = shape or (len(rows), len(rows[0]))
     head = "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
     head += " " * (-(11 + len(head)) % 64) + "\n"
     flat = [float(v) for r in rows for v in r]
-    code = kind if kind in "dfq" else "d"
-    body = struct.pack("<%d%s" % (len(flat), code), *[int(v) if code == "q" else v for v in flat])
+    code = kind if kind in "dfqiB" else "d"
+    body = struct.pack("<%d%s" % (len(flat), code), *[int(v) if code in "qiB" else v for v in flat])
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(head)) + head.encode() + body[:len(body) - cut]
 
 

@@ -167,10 +167,41 @@ static double deviation(const vl_program *p, const vl_op *op, const noise *t) {
     }
 }
 
+static void add_to(noise *t, double sigma, uint32_t slots, double *v) {
+    if (!(sigma > 0)) return;
+    vl_rng_gaussian_wide(&t->rng, t->draw, slots, NOISE_UNIT);
+    for (uint32_t i = 0; i < slots; i++) v[i] += (double)t->draw[i] * (sigma / NOISE_UNIT);
+}
+
 static void add_noise(noise *t, double sigma, const vl_layout *l, double *v) {
-    for (uint32_t c = 0; sigma > 0 && c < l->cts * (l->parts > 1 ? 2 : 1); c++, v += l->slots) {
-        vl_rng_gaussian_wide(&t->rng, t->draw, l->slots, NOISE_UNIT);
-        for (uint32_t i = 0; i < l->slots; i++) v[i] += (double)t->draw[i] * (sigma / NOISE_UNIT);
+    for (double *end = v + numbers_of(l); v < end; v += l->slots) add_to(t, sigma, l->slots, v);
+}
+
+static double mean_square(const double *v, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += v[i] * v[i];
+    return sum / (double)n;
+}
+
+// Beside the rescale's rounding: that of weights to integers, of deviation sqrt(1/12) / factor each and, through a
+// pattern, sqrt(period / 6) / factor on every slot, times the value that they meet.
+static void add_spread_noise(noise *t, const vl_program *p, const vl_op *op, const double *a, const double *b,
+                             double *v) {
+    const vl_spread *s = &op->spread;
+    const vl_value *d = &p->values[op->dst], *first = &p->values[op->src[0]], *second = &p->values[op->src[1]];
+    const size_t room = vl_layout_room(&d->layout);
+    const double base = t->rounding / d->scale;
+    for (uint32_t r = 0; r < s->outputs; r++) {
+        double variance = base * base;
+        for (uint64_t i = s->start[r]; i < s->start[r + 1]; i++) {
+            const uint32_t source = s->copy[s->col[i]].source;
+            const bool own = source < first->layout.cts;
+            const double factor = op->plain_scale * (own ? 1 : first->scale / second->scale);
+            const double met = mean_square(own ? a + source * room : b + (source - first->layout.cts) * room, room);
+            variance += met / (factor * factor) * (s->through[i] == VL_SPREAD_NO_PATTERN ? 1.0 / 12 : s->period / 6.0);
+        }
+        for (uint32_t part = 0; part < d->layout.parts; part++)
+            add_to(t, sqrt(variance), d->layout.slots, v + r * room + (size_t)part * d->layout.slots);
     }
 }
 
@@ -191,7 +222,10 @@ static velum_status run(const vl_program *p, noise *t, const double *in, vl_sim_
         }
         status = run_op(p, op, a, b, value[op->dst]);
         if (status != VELUM_OK) break;
-        if (t) add_noise(t, deviation(p, op, t), l, value[op->dst]);
+        if (t && op->kind == VL_OP_SPREAD)
+            add_spread_noise(t, p, op, a, b, value[op->dst]);
+        else if (t)
+            add_noise(t, deviation(p, op, t), l, value[op->dst]);
         if (probe) probe(arg, i, value[op->dst]);
         for (uint32_t k = 0; k < vl_op_inputs(op->kind); k++) {
             uint32_t src = op->src[k];
