@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ROW 4096 // entries
-
 void vl_spread_clear(vl_spread *s) {
     vl_free(s->copy);
     vl_free(s->start);
@@ -54,8 +52,8 @@ static velum_status check_copies(const vl_spread *s, uint32_t slots) {
 static velum_status check_row(const vl_spread *s, uint32_t r) {
     uint64_t count = s->start[r + 1] - s->start[r];
     VL_FAIL_IF(s->start[r + 1] < s->start[r], VELUM_E_FORMAT, "a spread map: output %u ends before it starts", r);
-    VL_FAIL_IF(count > MAX_ROW, VELUM_E_LIMIT, "a spread map: output %u is of %llu copies, at most %d", r,
-               (unsigned long long)count, MAX_ROW);
+    VL_FAIL_IF(count > VL_SPREAD_MAX_ROW, VELUM_E_LIMIT, "a spread map: output %u is of %llu copies, at most %d", r,
+               (unsigned long long)count, VL_SPREAD_MAX_ROW);
     for (uint64_t i = s->start[r]; i < s->start[r + 1]; i++) {
         VL_FAIL_IF(s->col[i] >= s->copies, VELUM_E_FORMAT, "a spread map: output %u takes copy %u, there are %u", r,
                    s->col[i], s->copies);

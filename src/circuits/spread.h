@@ -67,9 +67,10 @@ size_t vl_spread_encode_scratch(const vl_params *p, uint16_t level);
 void vl_spread_coded_free(vl_spread_coded *c);
 uint64_t vl_spread_coded_bytes(const vl_params *p, const vl_spread *s, uint16_t level); // at most
 // in[sources], of degree 1 at `level` or above (upper limbs are not used); out[outputs] with room for level - 1, none
-// of them an input. Sets level; the scale, in's times factor / q_{level-1}, is left to the caller. Results do not
-// depend on the number of threads. Scratch comes from x's arena: vl_spread_scratch; a part of it only makes things
-// faster.
+// of them an input. Sets level; the scale, in's times factor / q_{level-1}, is left to the caller. keys: those of
+// vl_spread_key_requests at `level`. Results depend neither on the number of threads nor on the scratch in x's arena:
+// vl_spread_scratch for so many threads as x has; up to three quarters of what extended digits take of it (limbs:
+// 4 x decompositions x digits) may be missing, at a loss of speed.
 void vl_spread_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_spread_coded *c,
                      vl_ciphertext *out, const vl_ciphertext *const *in);
 size_t vl_spread_scratch(const vl_params *p, const vl_spread *s, uint16_t level, uint32_t threads);

@@ -23,7 +23,6 @@
 #define STAGGER 40 // words between limbs of scratch, so that limbs do not all start in the same cache set
 #define CHUNK 512  // words of all copies that the sums take at a time, at most
 #define COLUMNS 8  // scalars made together: a cache line of the table
-#define MOST_COLS 4096
 
 typedef struct spread_run {
     vl_exec *x;
@@ -104,6 +103,7 @@ static void make_copy(void *arg, size_t item, uint32_t slot) {
     const spread_run *w = arg;
     const vl_spread_turn *turn = &w->c->turn[item];
     const vl_switch_key *key = vl_eval_keys_find(w->keys, turn->galois);
+    assert(key);
     const uint64_t *digit[VL_MAX_LIMBS];
     const vl_modulus *m = modulus_of(w, w->limb);
     uint64_t *u0 = w->slots + slot * w->slot_words, *u1 = u0 + w->stride;
@@ -184,24 +184,17 @@ static void make_scalars(void *arg, size_t item, uint32_t slot) {
 }
 
 // ---- sums of one limb ----
-static void sum_rows(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
-                     const uint64_t *s, size_t n) {
-    if (count == 0) {
-        for (uint32_t r = 0; r < rows; r++) memset(dst[r], 0, n * sizeof **dst);
-        return;
-    }
-    m->k->mix(m, dst, rows, x, count, s, n);
-}
-
 static void sum_group(const spread_run *w, const vl_spread_group *g, const uint64_t *table, size_t begin, uint32_t c) {
-    const uint64_t *x[MOST_COLS];
+    const uint64_t *x[VL_SPREAD_MAX_ROW];
     uint64_t *dst[VL_SPREAD_GROUP_ROWS];
     const uint32_t cols = columns_of(w, g), *at = w->c->at + g->first_col;
     for (uint32_t k = 0; k < cols; k++)
         x[k] = (k < g->turned ? copy_limb(w, at[k], c) : input_limb(w, at[k], c, w->limb)) + begin;
     for (uint32_t r = 0; r < g->rows; r++) dst[r] = sum_limb(w, w->c->row[g->first_row + r], c, w->limb) + begin;
-    size_t run = g->patterned ? begin / w->c->sub.gap : 0;
-    sum_rows(modulus_of(w, w->limb), dst, g->rows, x, cols, table + run * g->rows * cols, w->chunk);
+    const vl_modulus *m = modulus_of(w, w->limb);
+    const size_t run = g->patterned ? begin / w->c->sub.gap : 0;
+    if (cols > 0) m->k->mix(m, dst, g->rows, x, cols, table + run * g->rows * cols, w->chunk);
+    for (uint32_t r = 0; r < g->rows && cols == 0; r++) memset(dst[r], 0, w->chunk * sizeof *dst[r]);
 }
 
 static void sum_chunk(void *arg, size_t item, uint32_t slot) {

@@ -8,6 +8,7 @@
 
 #define VL_SPREAD_TABLE (UINT64_C(1) << 23) // words of scalars that are made at a time, if one row needs no more
 #define VL_SPREAD_GROUP_ROWS 64
+#define VL_SPREAD_MAX_ROW 4096 // copies in one output
 
 typedef struct vl_spread_turn { // a rotated copy
     uint32_t source, digits;    // `digits`: number of the source among those that are rotated
