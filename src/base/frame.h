@@ -21,6 +21,7 @@ typedef enum vl_frame_kind { // three letters each, and what the user calls it; 
     VL_FRAME_EVAL,           // EVK evaluation keys, version 2
     VL_FRAME_QUERY,          // QRY query
     VL_FRAME_ANSWER,         // ANS answer
+    VL_FRAME_LAYER,          // LYR result of an operation
 } vl_frame_kind;
 
 void vl_digest(const void *data, size_t size, uint8_t out[VL_DIGEST_BYTES]);
