@@ -2,6 +2,7 @@
 """What the command's tests share: running it, its files, and a client and a server that have met."""
 import atexit
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -55,6 +56,32 @@ def npy(rows, kind="d", order="False", shape=None, version=1, cut=0):
     code = kind if kind in "dfq" else "d"
     body = struct.pack("<%d%s" % (len(flat), code), *[int(v) if code == "q" else v for v in flat])
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(head)) + head.encode() + body[:len(body) - cut]
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
+        if byte < 128:
+            return value, at
+
+
+def without_metadata(onnx):
+    """A model without its metadata, so without bounds on its inputs: a ModelProto without field 14."""
+    kept, at = b"", 0
+    while at < len(onnx):
+        start = at
+        key, at = varint(onnx, at)
+        size, at = varint(onnx, at)
+        at += size if key & 7 == 2 else 0  # else a number, and it is read
+        kept += onnx[start:at] if key >> 3 != 14 else b""
+    return kept
+
+
+def sealed(frame):
+    """A Velum file whose digest fits its content."""
+    return frame[:-32] + hashlib.blake2b(frame[:-32], digest_size=32).digest()
 
 
 class Sides:
