@@ -62,8 +62,8 @@ static int report(const cli_args *args, const char *client, const velum_buffer *
                info.lanes == 1 ? "" : "s", cli_seconds(info.predicted_seconds).s, cli_bytes(info.memory_bytes).s);
         printf("%-9s keys %s once, query %s, answer %s\n", "messages", cli_bytes(info.eval_key_bytes).s,
                cli_bytes(info.query_bytes).s, cli_bytes(info.answer_bytes).s);
-        printf("%-9s at most %s before rounding and the last activation\n", "error",
-               cli_error_bits(info.error_bound).s);
+        printf("%-9s about %s expected, declared at most %s; before rounding and the last activation\n", "error",
+               cli_error_bits(info.error_expected).s, cli_error_bits(info.error_bound).s);
         printf("\nnext: velum keygen %s --secret my.key --eval my.evk\n", client);
     }
     velum_program_free(p);

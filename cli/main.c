@@ -106,13 +106,13 @@ const cli_command cli_commands[] = {
         1,
         1,
         CLI_BIT(SECRET) | CLI_BIT(INPUT) | CLI_BIT(OUTPUT),
-        0,
+        CLI_BIT(STRICT),
         "The input is a CSV whose header names the model's inputs, in any order (other columns are left out), or an\n"
         "NPY with one column an input in the model's order, or an NPZ with one array of one column an input. An input "
         "x\n"
-        "of several numbers is the inputs x_0, x_1 and so on. Raw values: the program normalises and codes them. One "
-        "row\n"
-        "a request.",
+        "of several numbers is the inputs x_0, x_1 and so on. Raw values: the program normalises and codes them. One\n"
+        "row a request. A value far beyond what the program was calibrated for is encrypted with a warning, as the\n"
+        "answer may be wrong; with --strict it is refused.",
         "velum encrypt heart.client.velum --secret my.key --input patients.csv -o query.ct",
         cli_encrypt,
     },

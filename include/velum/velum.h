@@ -65,7 +65,8 @@ typedef struct velum_info {
     uint64_t query_bytes, answer_bytes; // for one full ciphertext group (`lanes` requests)
     uint64_t memory_bytes;              // planned peak of the server while it answers; 0 for the client
     double predicted_seconds;           // one group, one thread; 0 for the client
-    double error_bound;
+    double error_bound;                 // declared, before the epilogue
+    double error_expected;              // the deviation that is expected of it; 0: not known
 } velum_info;
 
 // ---- compile ----
@@ -174,6 +175,16 @@ VELUM_API velum_status velum_client_keygen_to(const velum_client *c, velum_buffe
 // Any number of rows; each group of `lanes` of them shares its ciphertexts.
 VELUM_API velum_status velum_client_encrypt(const velum_client *c, const void *secret, size_t secret_size,
                                             const velum_table *in, velum_buffer *query);
+// Values of a table that the program was not calibrated for: twice as far from the middle of what calibration rows
+// held, and further. The program takes them, but what it computes from them may be wrong.
+typedef struct velum_unseen {
+    uint64_t values, rows; // how many, in how many rows; 0 without calibration
+    uint64_t row;          // of the first, from 1
+    uint32_t input;        // velum_client_input_name
+    double value, lo, hi;  // itself, and what calibration rows held
+} velum_unseen;
+// Fails as velum_client_encrypt does, for a table that it refuses.
+VELUM_API velum_status velum_client_unseen(const velum_client *c, const velum_table *in, velum_unseen *out);
 // share_bits > 0: adds flooding noise for that many statistical bits, so that the result may be shown to others
 // (IND-CPA-D); VELUM_E_LIMIT if the program's precision does not allow it. 0: exact result, keep it to yourself.
 VELUM_API velum_status velum_client_decrypt(const velum_client *c, const void *secret, size_t secret_size,

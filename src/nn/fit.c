@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARGIN 2.0           // what calibration saw is widened by this
 #define OUTLIER 8.0          // a row that reaches so many times what half of the rows reach
 #define PRECISION 12.0       // bits
 #define PRECISION_MANY 10.0  // of comparisons where there are more than
@@ -91,7 +90,7 @@ static velum_status argument_range(vl_nn_lowered *l, const vl_nn_base *base, con
     for (uint32_t i = 0; i < base->n; i++) {
         if (s->lo) {
             double mid = base->act->compares ? 0 : (s->lo[i] + s->hi[i]) / 2;
-            double reach = MARGIN * fmax(s->hi[i] - mid, mid - s->lo[i]) + 0x1p-20;
+            double reach = VL_NN_MARGIN * fmax(s->hi[i] - mid, mid - s->lo[i]) + 0x1p-20;
             lo[i] = fmax(lo[i], mid - reach);
             hi[i] = fmin(hi[i], mid + reach);
             if (lo[i] > hi[i]) lo[i] = hi[i] = s->lo[i]; // interval arithmetic and rounding

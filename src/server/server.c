@@ -94,16 +94,16 @@ void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg) 
     s->progress_arg = arg;
 }
 
-typedef struct watcher { // who gets the results of operations; each NULL: nobody
+typedef struct taker { // who gets the results of operations; each NULL: nobody
     velum_write_fn each;
     void *arg;
-} watcher;
+} taker;
 
 // One group of a query's.
 typedef struct group_run {
     velum_server *s;
     const vl_message *head;
-    watcher watcher;
+    taker taker;
     uint32_t index, count;
     double begin; // of the query
 } group_run;
@@ -129,7 +129,7 @@ static velum_status hand_out_one(const group_run *g, const vl_layer_head *h, con
     vl_wire_layer_save(h, &w);
     vl_ciphertext_save(p->params, ct, &w);
     velum_status status = vl_frame_end(&w);
-    if (status == VELUM_OK && g->watcher.each(g->watcher.arg, w.data, w.size) != 0)
+    if (status == VELUM_OK && g->taker.each(g->taker.arg, w.data, w.size) != 0)
         status = VL_FAIL(VELUM_E_IO, "the result of '%s' could not be handed out", h->name);
     vl_writer_clear(&w);
     return status;
@@ -164,7 +164,7 @@ static velum_status run_group(group_run *g, vl_reader *r, vl_ciphertext *in, vl_
     const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
     const vl_progress progress = {tell, g};
     VL_TRY(vl_runtime_run_probe(s->runtime, &s->exec, &s->keys, own, in, out, seconds, s->progress ? &progress : NULL,
-                                g->watcher.each ? hand_out : NULL, g));
+                                g->taker.each ? hand_out : NULL, g));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;
@@ -175,12 +175,12 @@ static void free_all(vl_ciphertext *ct, uint32_t n) {
     for (uint32_t i = 0; ct && i < n; i++) vl_ciphertext_free(&ct[i]);
 }
 
-static velum_status run_groups(velum_server *s, vl_reader *r, const vl_message *head, watcher watcher, double *seconds,
+static velum_status run_groups(velum_server *s, vl_reader *r, const vl_message *head, taker to, double *seconds,
                                vl_writer *w) {
     const vl_manifest *m = &s->program->program.manifest;
     vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
     velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
-    group_run run = {.s = s, .head = head, .watcher = watcher, .count = head->groups, .begin = vl_now()};
+    group_run run = {.s = s, .head = head, .taker = to, .count = head->groups, .begin = vl_now()};
     for (uint32_t g = 0; g < head->groups && status == VELUM_OK; g++) {
         run.index = g;
         status = run_group(&run, r, in, out, seconds, w);
@@ -214,7 +214,7 @@ static void fill_report(const velum_server *s, const vl_message *head, double to
     }
 }
 
-static velum_status answer_query(velum_server *s, const void *query, size_t size, watcher watcher, double *seconds,
+static velum_status answer_query(velum_server *s, const void *query, size_t size, taker to, double *seconds,
                                  vl_message *head, vl_writer *w) {
     const vl_program *p = &s->program->program;
     vl_reader r;
@@ -227,18 +227,18 @@ static velum_status answer_query(velum_server *s, const void *query, size_t size
     reply.cts = p->manifest.out.cts;
     vl_frame_begin(w, VL_FRAME_ANSWER, p->digest);
     vl_wire_head_save(&reply, w);
-    VL_TRY(run_groups(s, &r, head, watcher, seconds, w));
+    VL_TRY(run_groups(s, &r, head, to, seconds, w));
     return vl_frame_end(w);
 }
 
-static velum_status infer(velum_server *s, const void *query, size_t size, watcher watcher, velum_buffer *answer,
+static velum_status infer(velum_server *s, const void *query, size_t size, taker to, velum_buffer *answer,
                           velum_report *report) {
     double start = vl_now();
     vl_message head;
     double *seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *seconds);
     VL_FAIL_IF(!seconds, VELUM_E_NOMEM, "query");
     vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
-    velum_status status = answer_query(s, query, size, watcher, seconds, &head, &w);
+    velum_status status = answer_query(s, query, size, to, seconds, &head, &w);
     if (status == VELUM_OK) {
         if (report) fill_report(s, &head, vl_now() - start, seconds, report);
         *answer = (velum_buffer){w.data, w.size};
@@ -251,10 +251,10 @@ static velum_status infer(velum_server *s, const void *query, size_t size, watch
 
 velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                 velum_report *report) {
-    return infer(s, query, size, (watcher){0}, answer, report);
+    return infer(s, query, size, (taker){0}, answer, report);
 }
 
 velum_status velum_server_infer_layers(velum_server *s, const void *query, size_t size, velum_write_fn each, void *arg,
                                        velum_buffer *answer) {
-    return infer(s, query, size, (watcher){each, arg}, answer, NULL);
+    return infer(s, query, size, (taker){each, arg}, answer, NULL);
 }

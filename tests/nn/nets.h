@@ -139,9 +139,8 @@ static UNUSED void net_run(const net_case *c) {
     }
     uint32_t refreshed = 0;
     for (uint32_t i = 0; i < p.op_count; i++) refreshed += p.ops[i].kind == VL_OP_BOOTSTRAP;
-    const char *expected = strstr(p.notes, "error: about ");
-    assert_non_null(expected);
-    const double typical = strtod(expected + strlen("error: about "), NULL);
+    const double typical = p.manifest.error_expected;
+    assert_true(typical > 0);
     print_message(
         "%-14s N=2^%u %2u limbs %4u lanes %2u bootstraps: error %.2e, %.2e expected, %.2e declared, answers to %.2g; "
         "compile %.2f keys %.2f load %.2f run %.2f s\n",
