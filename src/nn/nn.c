@@ -15,19 +15,21 @@
 
 // ---- tables ----
 
-// Column of each number that the model takes; by name, or by position where the table has no names.
-static velum_status match(vl_nn_heap *h, const vl_nn_prologue *p, const velum_table *in, uint32_t **out) {
+// Column of each number that the model takes; by name, or by position where the table has no names. what: the table.
+static velum_status match(vl_nn_heap *h, const vl_nn_prologue *p, const char *what, const velum_table *in,
+                          uint32_t **out) {
     uint32_t *column;
-    VL_FAIL_IF(!in->values || in->rows == 0 || in->rows > MAX_ROWS, VELUM_E_VALUE, "table: %llu rows",
+    VL_FAIL_IF(!in->values || in->rows == 0 || in->rows > MAX_ROWS, VELUM_E_VALUE, "%s: %llu rows", what,
                (unsigned long long)in->rows);
-    VL_FAIL_IF(!in->names && in->columns != p->input_count, VELUM_E_VALUE, "table: %u columns, the model takes %u",
+    VL_FAIL_IF(!in->names && in->columns != p->input_count, VELUM_E_VALUE, "%s: %u columns, the model takes %u", what,
                in->columns, p->input_count);
     VL_NN_TAKE(h, column, p->input_count);
     for (uint32_t i = 0; i < p->input_count; i++) {
         column[i] = in->names ? VL_NN_NONE : i;
         for (uint32_t k = 0; in->names && k < in->columns; k++)
             if (in->names[k] && strcmp(in->names[k], p->inputs[i].name) == 0) column[i] = k;
-        VL_FAIL_IF(column[i] == VL_NN_NONE, VELUM_E_VALUE, "table: no column '%s'", p->inputs[i].name);
+        VL_FAIL_IF(column[i] == VL_NN_NONE, VELUM_E_VALUE, "%s: no column '%s', which the model takes", what,
+                   p->inputs[i].name);
     }
     *out = column;
     return VELUM_OK;
@@ -54,7 +56,7 @@ static void add_margin(vl_range *r) {
 static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in, const double **out) {
     uint32_t *column;
     double *features, *raw;
-    VL_TRY(match(l->heap, &l->prologue, in, &column));
+    VL_TRY(match(l->heap, &l->prologue, "calibration", in, &column));
     VL_NN_TAKE(l->heap, features, in->rows * l->prologue.columns);
     VL_NN_TAKE(l->heap, raw, l->prologue.input_count);
     VL_NN_TAKE(l->heap, l->prologue.seen, l->prologue.input_count);
@@ -269,7 +271,7 @@ static velum_status evaluate(vl_nn_graph *g, const velum_table *in, watch *w, ve
     uint32_t *column;
     double *raw;
     VL_TRY(vl_nn_prologue_init(&g->heap, g, &p));
-    VL_TRY(match(&g->heap, &p, in, &column));
+    VL_TRY(match(&g->heap, &p, "table", in, &column));
     VL_NN_TAKE(&g->heap, raw, p.input_count);
     for (uint64_t r = 0; r < in->rows; r++) {
         for (uint32_t i = 0; i < p.input_count; i++) raw[i] = in->values[r * in->columns + column[i]];

@@ -280,7 +280,8 @@ velum_status vl_nn_prologue_run(const vl_nn_prologue *p, uint64_t row, const dou
         if (group->depth == 0) *f = value[group->step];
     }
     vl_free(value);
-    VL_FAIL_IF(!fine, VELUM_E_VALUE, "row %llu: a value outside what the model accepts", (unsigned long long)row);
+    VL_FAIL_IF(!fine, VELUM_E_VALUE, "calibration: row %llu: a value outside what the model accepts",
+               (unsigned long long)row);
     return VELUM_OK;
 }
 

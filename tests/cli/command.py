@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 SOURCE = os.environ.get("VELUM_SOURCE_DIR", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 VELUM = os.path.abspath(os.environ.get("VELUM", os.path.join(SOURCE, "build/release/velum")))
@@ -82,6 +83,14 @@ def without_metadata(onnx):
 def sealed(frame):
     """A Velum file whose digest fits its content."""
     return frame[:-32] + hashlib.blake2b(frame[:-32], digest_size=32).digest()
+
+
+def npz(path, arrays):
+    """An archive of (name, the bytes of an NPY file)."""
+    with zipfile.ZipFile(path, "w") as z:
+        for name, data in arrays:
+            z.writestr(name + ".npy", data)
+    return path
 
 
 class Sides:
