@@ -77,11 +77,12 @@ static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in
 // ---- compile ----
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const char *what) {
-    return vl_nn_note(
-        l,
-        "parameters: %s, N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted",
-        what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
-        c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
+    return vl_nn_note(l,
+                      "parameters: %s, N=2^%u, %u levels of %u bits, %u special primes, %s, %u request%s at a time, "
+                      "%.1f ms predicted",
+                      what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
+                      c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes,
+                      c->packing.lanes == 1 ? "" : "s", 1e3 * c->packing.total);
 }
 
 static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {

@@ -135,8 +135,9 @@ static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_re
         bootstraps += line.bootstraps;
         bytes += line.bytes;
     }
-    say(w, "     %-28s %-18s %6s %9u %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u requests\n", "total", "",
-        "", rotations, bootstraps, p->manifest.key_count, seconds * 1e3, (double)bytes / 1e6, p->manifest.in.lanes);
+    say(w, "     %-28s %-18s %6s %9u %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u request%s\n", "total", "",
+        "", rotations, bootstraps, p->manifest.key_count, seconds * 1e3, (double)bytes / 1e6, p->manifest.in.lanes,
+        p->manifest.in.lanes == 1 ? "" : "s");
 }
 
 static void explain_bootstrap(const vl_program *p, vl_writer *w) {
@@ -170,8 +171,8 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     vl_program_outline(&m->params, outline);
     say(w, "model      %s\n", m->model);
     explain_parameters(&m->params, w);
-    say(w, "packing    %u requests a group, %u ciphertext%s in, %u out, %u slots each\n", m->in.lanes, m->in.cts,
-        m->in.cts == 1 ? "" : "s", m->out.cts, m->in.slots);
+    say(w, "packing    %u request%s a group, %u ciphertext%s in, %u out, %u slots each\n", m->in.lanes,
+        m->in.lanes == 1 ? "" : "s", m->in.cts, m->in.cts == 1 ? "" : "s", m->out.cts, m->in.slots);
     say(w, "keys       %u for the server (rotations and relinearisation)\n", m->key_count);
     explain_bootstrap(p, w);
     say(w, "error      ");

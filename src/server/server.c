@@ -193,6 +193,23 @@ static velum_status run_groups(velum_server *s, vl_reader *r, const vl_message *
     return status;
 }
 
+// Its name in the program; where several operations have that, what it does too, and its number among such.
+static void name_stage(const vl_program *p, uint32_t at, char *out, size_t size) {
+    const char *name = p->ops[at].name;
+    uint32_t same = 0, before = 0;
+    for (uint32_t i = 0; i < p->op_count; i++) {
+        if (strcmp(p->ops[i].name, name) != 0) continue;
+        same++;
+        before += i < at && p->ops[i].kind == p->ops[at].kind;
+    }
+    if (same == 1)
+        snprintf(out, size, "%s", name);
+    else if (before == 0)
+        snprintf(out, size, "%.40s: %s", name, vl_op_text(p->ops[at].kind));
+    else
+        snprintf(out, size, "%.40s: %s %u", name, vl_op_text(p->ops[at].kind), before + 1);
+}
+
 static void fill_report(const velum_server *s, const vl_message *head, double total, const double *seconds,
                         velum_report *report) {
     const vl_program *p = &s->program->program;
@@ -205,9 +222,11 @@ static void fill_report(const velum_server *s, const vl_message *head, double to
     const double groups = ceil((double)head->requests / p->manifest.in.lanes);
     for (uint32_t i = 0; i < p->op_count + 2; i++) {
         if (report->stage_count == VELUM_MAX_STAGES) break;
-        const char *name = i < p->op_count ? p->ops[i].name : i == p->op_count ? "load query" : "save answer";
         velum_stage *stage = &report->stages[report->stage_count++];
-        snprintf(stage->name, sizeof stage->name, "%s", name);
+        if (i < p->op_count)
+            name_stage(p, i, stage->name, sizeof stage->name);
+        else
+            snprintf(stage->name, sizeof stage->name, i == p->op_count ? "load query" : "save answer");
         stage->seconds = seconds[i];
         stage->predicted_seconds = i < p->op_count ? groups * p->ops[i].seconds : 0;
         report->predicted_seconds += stage->predicted_seconds;

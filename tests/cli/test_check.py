@@ -189,6 +189,32 @@ class Prices(Case):
         for line in passes["parameters"]:
             self.assertFalse(line.startswith("parameters"))
 
+    def test_every_remark_has_a_pass(self):
+        for name, wanted in (("mlp_silu", "1 SiLU: x in "), ("mlp_relu", "1 Relu: |x| up to "), ("lenet_max", "a maximum"),
+                             ("dlrm_dot", "products as "), ("quadratic", ""), ("mlp_gelu", "1 GELU: ")):
+            self.good("compile", os.path.join(SOURCE, "tests/nn/nets", name + ".onnx"), "-o", self.path("p.velum"))
+            passes = self.object("explain", self.path("p.velum"))["passes"]
+            self.assertEqual(passes["other"], [], name)
+            self.assertIn(wanted, "\n".join(passes["fit"] + passes["fuse"]))
+            text = self.good("explain", self.path("p.velum"), "--passes").stdout
+            self.assertNotIn("\nother", text)
+
+    def test_recognised_activation(self):
+        """x sigmoid(x) goes by the name that people know, and check still finds the model's nodes."""
+        net = os.path.join(SOURCE, "tests/nn/nets/mlp_silu.onnx")
+        self.good("compile", net, "-o", self.path("p.velum"))
+        text = self.good("explain", self.path("p.velum")).stdout
+        self.assertIn(" 1 SiLU ", text)
+        self.assertNotIn(" Mul", text)
+        self.assertIn("one group of 1 request\n", text)
+        self.assertIn("packing    1 request a group", text)
+        self.assertNotIn(" 1 requests", text)
+        table = csv_text([["%.2f" % ((5 * r + 3 * c) % 7 / 7) for c in range(8)] for r in range(6)],
+                         ["x0_%d" % c for c in range(8)])
+        r = self.object("check", net, self.path("p.velum"), "--input", self.path("x.csv", table))
+        silu = [x for x in r["layers"] if x["name"] == "1 SiLU"]
+        self.assertTrue(len(silu) == 1 and silu[0]["departure"] < 1e-3)
+
 
 if __name__ == "__main__":
     command.main()

@@ -40,7 +40,9 @@ class Round(Case):
             self.assertEqual(j["keygen"]["eval_key_bytes"], os.path.getsize(sides(target).s("e.keys")))
             self.assertEqual(j["infer"]["requests"], len(ROWS))
             self.assertGreater(j["infer"]["peak_rss_bytes"], 1000000)
-            self.assertTrue(j["infer"]["stages"])
+            names = [s["name"] for s in j["infer"]["stages"]]
+            self.assertTrue(names)
+            self.assertEqual(len(set(names)), len(names))
             for stage in j["infer"]["stages"]:
                 self.assertEqual(set(stage), {"name", "seconds", "predicted_seconds"})
             self.assertAlmostEqual(sum(s["predicted_seconds"] for s in j["infer"]["stages"]),
