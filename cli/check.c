@@ -189,7 +189,7 @@ static void print_head(const check *c) {
     printf("%llu rows, tolerance %.1e (layers: relative, up to a scale and a shift of each element)\n",
            (unsigned long long)c->in.rows, c->tolerance);
     if (c->encrypted_rows == 0) {
-        printf("\n  %-44s %9s\n", "", "simulation");
+        printf("\n  %-44s %9s\n", "", "simulated");
         return;
     }
     printf("encrypted: %llu of them; deviation from the simulation, and what is expected (departs beyond %.0f times)\n",

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -91,6 +92,37 @@ def npz(path, arrays):
         for name, data in arrays:
             z.writestr(name + ".npy", data)
     return path
+
+
+def guide(name):
+    with open(os.path.join(SOURCE, "docs/guide", name), encoding="utf-8") as f:
+        return f.read()
+
+
+PROGRAMS = ("velum", "cd", "mv", "examples/own_model.py", "models/criteo/tsv.py")
+
+
+def guide_commands(name, leave_out=()):
+    """The shell lines of a page's blocks, without what they print: those that begin with a program that it uses."""
+    lines = []
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", guide(name), re.M | re.S):
+        if language:
+            continue
+        lines += [line for line in block.replace("\\\n", " ").splitlines() if line.split(" ")[0] in PROGRAMS]
+    return [line for line in lines if not line.startswith(tuple(leave_out))]
+
+
+def run_guide(folder, lines, path=(), timeout=280):
+    """Runs them one after another in a folder, where `velum` and what `path` has are found; what they print, by line."""
+    mark = "---- next ----"
+    script = "set -e\n" + "".join(f"{line}\necho '{mark}'\n" for line in lines)
+    os.symlink(VELUM, os.path.join(folder, "velum"))
+    found = os.pathsep.join([folder, *path, os.environ["PATH"]])
+    p = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, timeout=timeout,
+                       env={**os.environ, "PATH": found})
+    if p.returncode != 0:
+        raise AssertionError(f"{lines[p.stdout.count(mark)]}: {p.stderr}")
+    return dict(zip(lines, p.stdout.split(mark + "\n")))
 
 
 class Sides:
