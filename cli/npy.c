@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// NPY arrays, and NPZ: a zip archive of them, one named array an input, stored without compression (numpy.savez).
-#include "table.h"
+// NPY arrays.
+#include "npy.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t le16(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8; }
-static uint32_t le32(const uint8_t *p) { return le16(p) | le16(p + 2) << 16; }
-static uint64_t le64(const uint8_t *p) { return le32(p) | (uint64_t)le32(p + 4) << 32; }
+static uint64_t le64(const uint8_t *p) { return cli_le32(p) | (uint64_t)cli_le32(p + 4) << 32; }
 
 // ---- the header: a Python dictionary of three entries ----
 typedef struct parser {
@@ -88,7 +86,7 @@ static const char *parse_head(const char *text, size_t size, head *h) {
 
 static double element(char type, const uint8_t *p) {
     if (type == 'f') {
-        uint32_t bits = le32(p);
+        uint32_t bits = cli_le32(p);
         float v;
         memcpy(&v, &bits, 4);
         return v;
@@ -100,20 +98,20 @@ static double element(char type, const uint8_t *p) {
     return v;
 }
 
-static int bad(const char *path, const char *what, const char *why) {
+int cli_npy_bad(const char *path, const char *what, const char *why) {
     return cli_fail(CLI_BAD_INPUT, "%s%s%s: %s", path, what[0] ? ": " : "", what, why);
 }
 
 int cli_npy_array(const char *path, const char *what, const uint8_t *data, size_t size, uint64_t *rows,
                   uint64_t *columns, double **values) {
-    if (size < 12 || memcmp(data, "\x93NUMPY", 6) != 0) return bad(path, what, "not an NPY file");
-    if (data[6] < 1 || data[6] > 3 || data[7] != 0) return bad(path, what, "an unknown version of NPY");
-    size_t start = data[6] == 1 ? 10 : 12, length = data[6] == 1 ? le16(data + 8) : le32(data + 8);
-    if (length > size - start || length > 65536) return bad(path, what, "an NPY header that is cut short");
+    if (size < 12 || memcmp(data, "\x93NUMPY", 6) != 0) return cli_npy_bad(path, what, "not an NPY file");
+    if (data[6] < 1 || data[6] > 3 || data[7] != 0) return cli_npy_bad(path, what, "an unknown version of NPY");
+    size_t start = data[6] == 1 ? 10 : 12, length = data[6] == 1 ? cli_le16(data + 8) : cli_le32(data + 8);
+    if (length > size - start || length > 65536) return cli_npy_bad(path, what, "an NPY header that is cut short");
     head h;
     const char *why = parse_head((const char *)data + start, length, &h);
     if (!why && h.dims == 0) why = "a single number, not a table";
-    if (why) return bad(path, what, why);
+    if (why) return cli_npy_bad(path, what, why);
     *rows = h.dim[0];
     *columns = h.dims == 2 ? h.dim[1] : 1;
     if (*rows > CLI_MAX_ROWS || *columns > CLI_MAX_COLUMNS)
@@ -130,7 +128,7 @@ int cli_npy_array(const char *path, const char *what, const uint8_t *data, size_
     return CLI_OK;
 }
 
-static int check_finite(const char *path, const velum_table *t, const cli_names *names) {
+int cli_npy_finite(const char *path, const velum_table *t, const cli_names *names) {
     for (uint64_t i = 0; i < t->rows * t->columns; i++)
         if (!isfinite(t->values[i])) {
             char column[32];
@@ -150,109 +148,7 @@ int cli_table_parse_npy(const char *path, const uint8_t *data, size_t size, cons
     out->columns = (uint32_t)columns;
     if (code != CLI_OK) return code;
     if (names && names->count && names->count != out->columns)
-        return cli_fail(CLI_BAD_INPUT, "%s: %u columns, the model takes %u", path, out->columns, names->count);
-    return check_finite(path, out, names);
-}
-
-// ---- NPZ ----
-static uint32_t crc32_of(const uint8_t *p, size_t n) {
-    uint32_t table[256], c = 0xffffffff;
-    for (uint32_t i = 0; i < 256; i++) {
-        table[i] = i;
-        for (int k = 0; k < 8; k++) table[i] = table[i] & 1 ? table[i] >> 1 ^ 0xedb88320u : table[i] >> 1;
-    }
-    while (n--) c = table[(c ^ *p++) & 255] ^ c >> 8;
-    return ~c;
-}
-
-typedef struct member {
-    char name[256]; // without .npy
-    const uint8_t *data;
-    size_t size;
-} member;
-
-// Reads the entry of the archive's directory at *at and moves on.
-static const char *read_member(const uint8_t *data, size_t size, size_t *at, member *m) {
-    if (size - *at < 46 || le32(data + *at) != 0x02014b50) return "a zip directory that is damaged";
-    const uint8_t *e = data + *at;
-    size_t name = le16(e + 28), step = 46 + name + le16(e + 30) + le16(e + 32), local = le32(e + 42);
-    if (step > size - *at || name >= sizeof m->name) return "a zip directory that is damaged";
-    memcpy(m->name, e + 46, name);
-    m->name[name] = 0;
-    if (strlen(m->name) != name) return "a zip directory that is damaged";
-    if (name > 4 && strcmp(m->name + name - 4, ".npy") == 0) m->name[name - 4] = 0;
-    *at += step;
-    if (le16(e + 8) & 1) return "encrypted";
-    if (le16(e + 10) != 0) return "compressed: write it with numpy.savez, not savez_compressed";
-    m->size = le32(e + 20);
-    if (m->size != le32(e + 24) || m->size == 0xffffffff || local > size || size - local < 30 ||
-        le32(data + local) != 0x04034b50)
-        return "damaged, or larger than 4 GB";
-    size_t from = local + 30 + le16(data + local + 26) + le16(data + local + 28);
-    if (from > size || m->size > size - from) return "cut short";
-    m->data = data + from;
-    return crc32_of(m->data, m->size) == le32(e + 16) ? NULL : "damaged: its checksum does not match";
-}
-
-// The end of the directory: how many entries, and where they start.
-static bool find_directory(const uint8_t *data, size_t size, uint32_t *count, size_t *at) {
-    for (size_t back = 22; back <= size && back < 22 + 65536; back++) {
-        const uint8_t *e = data + size - back;
-        if (le32(e) != 0x06054b50) continue;
-        *count = le16(e + 10);
-        *at = le32(e + 16);
-        return *at <= size;
-    }
-    return false;
-}
-
-// Puts an array's single column where it belongs.
-static int add_column(const char *path, const member *m, uint32_t index, velum_table *t) {
-    uint64_t rows = 0, columns = 0;
-    double *v = NULL;
-    int code = cli_npy_array(path, m->name, m->data, m->size, &rows, &columns, &v);
-    if (code != CLI_OK) return code;
-    if (columns != 1)
-        code = bad(path, m->name, "more than one column");
-    else if (t->values && rows != t->rows)
-        code = bad(path, m->name, "another number of rows than the arrays before it");
-    else if (!t->values && !(t->values = calloc(rows ? rows * t->columns : 1, sizeof *t->values)))
-        code = cli_fail(CLI_OTHER, "%s: out of memory", path);
-    if (code == CLI_OK) t->rows = rows;
-    for (uint64_t r = 0; r < rows && code == CLI_OK; r++) t->values[r * t->columns + index] = v[r];
-    free(v);
-    return code;
-}
-
-static int add_member(const char *path, const member *m, const cli_names *names, uint32_t next, velum_table *t) {
-    bool known = names && names->count;
-    uint32_t index = known ? UINT32_MAX : next;
-    for (uint32_t k = 0; known && k < names->count; k++)
-        if (strcmp(m->name, names->name[k]) == 0) index = k;
-    if (index == UINT32_MAX) {
-        cli_note("%s: the array '%s' is left out: the model does not take it", path, m->name);
-        return CLI_OK;
-    }
-    for (uint32_t k = 0; k < t->columns; k++)
-        if (t->names[k] && strcmp(t->names[k], m->name) == 0) return bad(path, m->name, "is there twice");
-    if (!(t->names[index] = strdup(m->name))) return cli_fail(CLI_OTHER, "%s: out of memory", path);
-    return add_column(path, m, index, t);
-}
-
-int cli_table_parse_npz(const char *path, const uint8_t *data, size_t size, const cli_names *names, velum_table *out) {
-    uint32_t count;
-    size_t at;
-    if (!find_directory(data, size, &count, &at)) return bad(path, "", "a zip archive that is cut short");
-    if (count == 0) return bad(path, "", "an archive without arrays");
-    out->columns = names && names->count ? names->count : count;
-    if (!(out->names = calloc(out->columns, sizeof *out->names))) return cli_fail(CLI_OTHER, "%s: out of memory", path);
-    for (uint32_t i = 0; i < count; i++) {
-        member m = {.name = ""};
-        const char *why = read_member(data, size, &at, &m);
-        int code = why ? bad(path, m.name, why) : add_member(path, &m, names, i, out);
-        if (code != CLI_OK) return code;
-    }
-    for (uint32_t k = 0; k < out->columns; k++)
-        if (!out->names[k]) return cli_fail(CLI_BAD_INPUT, "%s: the array '%s' is missing", path, names->name[k]);
-    return check_finite(path, out, names);
+        return cli_fail(CLI_BAD_INPUT, "%s: %u column%s, the model takes %u", path, out->columns,
+                        out->columns == 1 ? "" : "s", names->count);
+    return cli_npy_finite(path, out, names);
 }

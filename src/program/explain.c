@@ -27,7 +27,7 @@ static void explain_parameters(const vl_params_literal *p, vl_writer *w) {
 }
 
 static void explain_inputs(const vl_manifest *m, vl_writer *w) {
-    say(w, "\n%-12s %-24s %-16s\n", "input", "accepts", "");
+    say(w, "\n%-12s %-24s %s\n", "input", "accepts", m->seen ? "calibrated by" : "");
     for (uint32_t i = 0; i < m->input_count; i++) {
         const vl_input *in = &m->inputs[i];
         char accepts[128] = "any number";
@@ -36,7 +36,13 @@ static void explain_inputs(const vl_manifest *m, vl_writer *w) {
         if (in->lo == -0x1p53 && in->hi == 0x1p53) snprintf(accepts, sizeof accepts, "any integer");
         for (uint32_t k = 0; k < in->value_count && at < sizeof accepts - 24; k++)
             at += (size_t)snprintf(accepts + at, sizeof accepts - at, "%s%.6g", k ? " " : "", in->values[k]);
-        say(w, "%-12s %-24s %s\n", in->name, accepts, in->description);
+        say(w, "%-12s %-24s ", in->name, accepts);
+        if (m->seen) {
+            char seen[64];
+            snprintf(seen, sizeof seen, "%.6g to %.6g", m->seen[i].lo, m->seen[i].hi);
+            say(w, "%-24s ", seen);
+        }
+        say(w, "%s\n", in->description);
     }
 }
 
@@ -129,8 +135,9 @@ static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_re
         bootstraps += line.bootstraps;
         bytes += line.bytes;
     }
-    say(w, "     %-28s %-18s %6s %9u %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u requests\n", "total", "",
-        "", rotations, bootstraps, p->manifest.key_count, seconds * 1e3, (double)bytes / 1e6, p->manifest.in.lanes);
+    say(w, "     %-28s %-18s %6s %9u %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u request%s\n", "total", "",
+        "", rotations, bootstraps, p->manifest.key_count, seconds * 1e3, (double)bytes / 1e6, p->manifest.in.lanes,
+        p->manifest.in.lanes == 1 ? "" : "s");
 }
 
 static void explain_bootstrap(const vl_program *p, vl_writer *w) {
@@ -164,11 +171,13 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     vl_program_outline(&m->params, outline);
     say(w, "model      %s\n", m->model);
     explain_parameters(&m->params, w);
-    say(w, "packing    %u requests a group, %u ciphertext%s in, %u out, %u slots each\n", m->in.lanes, m->in.cts,
-        m->in.cts == 1 ? "" : "s", m->out.cts, m->in.slots);
+    say(w, "packing    %u request%s a group, %u ciphertext%s in, %u out, %u slots each\n", m->in.lanes,
+        m->in.lanes == 1 ? "" : "s", m->in.cts, m->in.cts == 1 ? "" : "s", m->out.cts, m->in.slots);
     say(w, "keys       %u for the server (rotations and relinearisation)\n", m->key_count);
     explain_bootstrap(p, w);
-    say(w, "error      declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
+    say(w, "error      ");
+    if (m->error_expected > 0) say(w, "about 2^%.1f expected, ", log2(m->error_expected));
+    say(w, "declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
         count_bootstraps(p));
     explain_inputs(m, w);
     explain_prologue(m, w);

@@ -57,6 +57,11 @@ typedef struct keyring {
     const vl_bootstrap_keys *own;
 } keyring;
 
+typedef struct watcher { // who wants to see the results of operations
+    vl_runtime_probe probe;
+    void *arg;
+} watcher;
+
 // a is not above u's level, but may be below it.
 static velum_status run_gate(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, const vl_op *op,
                              vl_ciphertext *out, const vl_ciphertext *a, const vl_ciphertext *u) {
@@ -121,7 +126,7 @@ static void tell(const vl_progress *progress, const vl_program *p, uint32_t done
 }
 
 static velum_status run_all(const vl_runtime *r, vl_exec *x, const keyring *k, value *values, double *op_seconds,
-                            const vl_progress *progress) {
+                            const vl_progress *progress, const watcher *w) {
     const vl_program *program = r->program;
     double begin = vl_now();
     tell(progress, program, 0, 0);
@@ -133,6 +138,7 @@ static velum_status run_all(const vl_runtime *r, vl_exec *x, const keyring *k, v
         for (uint32_t s = 0; s < vl_op_inputs(op->kind); s++)
             if (r->last_use[op->src[s]] == i) release(&values[op->src[s]]);
         if (op_seconds) op_seconds[i] += vl_now() - start;
+        if (w->probe) VL_TRY(w->probe(w->arg, i, values[op->dst].ct, values[op->dst].count));
         tell(progress, program, i + 1, vl_now() - begin);
     }
     return VELUM_OK;
@@ -141,8 +147,15 @@ static velum_status run_all(const vl_runtime *r, vl_exec *x, const keyring *k, v
 velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, const vl_bootstrap_keys *own,
                             const vl_ciphertext *in, vl_ciphertext *out, double *op_seconds,
                             const vl_progress *progress) {
+    return vl_runtime_run_probe(r, x, keys, own, in, out, op_seconds, progress, NULL, NULL);
+}
+
+velum_status vl_runtime_run_probe(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys,
+                                  const vl_bootstrap_keys *own, const vl_ciphertext *in, vl_ciphertext *out,
+                                  double *op_seconds, const vl_progress *progress, vl_runtime_probe probe, void *arg) {
     const vl_program *program = r->program;
     const keyring k = {keys, own};
+    const watcher w = {probe, arg};
     value *values = vl_alloc_array(program->value_count, sizeof *values);
     VL_FAIL_IF(!values, VELUM_E_NOMEM, "run: %u values", program->value_count);
     uint32_t cts = program->values[0].layout.cts;
@@ -154,7 +167,7 @@ velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys 
             values[0].ct[i] = at_level(&in[i], in[i].level);
             values[0].ct[i].scale = program->values[0].scale; // equal within 2^-40
         }
-        status = run_all(r, x, &k, values, op_seconds, progress);
+        status = run_all(r, x, &k, values, op_seconds, progress, &w);
     }
     value *answer = &values[program->output];
     for (uint32_t i = 0; status == VELUM_OK && i < answer->count; i++)

@@ -44,6 +44,12 @@ typedef struct vl_progress {
 velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, const vl_bootstrap_keys *own,
                             const vl_ciphertext *in, vl_ciphertext *out, double *op_seconds,
                             const vl_progress *progress);
+// The same; probe (may be NULL) gets the result of each operation, `count` ciphertexts that it may read until it
+// returns. Another status than VELUM_OK ends the run with it.
+typedef velum_status (*vl_runtime_probe)(void *arg, uint32_t op, const vl_ciphertext *ct, uint32_t count);
+velum_status vl_runtime_run_probe(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys,
+                                  const vl_bootstrap_keys *own, const vl_ciphertext *in, vl_ciphertext *out,
+                                  double *op_seconds, const vl_progress *progress, vl_runtime_probe probe, void *arg);
 
 // ---- sim/ ---- the same program in the clear, slot by slot, by the same plans; levels and scales are tracked and
 // checked against the program's. in: cts x slots of the input's layout; out: of the output's.
@@ -56,5 +62,8 @@ velum_status vl_sim_run_noisy(const vl_program *program, const double *in, uint6
 // Verified before, too; probe is called with the result of each operation, cts x slots.
 typedef void (*vl_sim_probe)(void *arg, uint32_t op, const double *slots);
 velum_status vl_sim_run_probe(const vl_program *program, const double *in, vl_sim_probe probe, void *arg, double *out);
+// Both: with the model's noise.
+velum_status vl_sim_run_noisy_probe(const vl_program *program, const double *in, uint64_t seed, vl_sim_probe probe,
+                                    void *arg, double *out);
 
 #endif

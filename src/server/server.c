@@ -94,9 +94,16 @@ void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg) 
     s->progress_arg = arg;
 }
 
+typedef struct taker { // who gets the results of operations; each NULL: nobody
+    velum_write_fn each;
+    void *arg;
+} taker;
+
 // One group of a query's.
 typedef struct group_run {
     velum_server *s;
+    const vl_message *head;
+    taker taker;
     uint32_t index, count;
     double begin; // of the query
 } group_run;
@@ -115,6 +122,32 @@ static void tell(void *arg, uint32_t done, uint32_t count, double seconds, doubl
     g->s->progress(g->s->progress_arg, &now);
 }
 
+static velum_status hand_out_one(const group_run *g, const vl_layer_head *h, const vl_ciphertext *ct) {
+    const velum_program *p = g->s->program;
+    vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
+    vl_frame_begin(&w, VL_FRAME_LAYER, p->program.digest);
+    vl_wire_layer_save(h, &w);
+    vl_ciphertext_save(p->params, ct, &w);
+    velum_status status = vl_frame_end(&w);
+    if (status == VELUM_OK && g->taker.each(g->taker.arg, w.data, w.size) != 0)
+        status = VL_FAIL(VELUM_E_IO, "the result of '%s' could not be handed out", h->name);
+    vl_writer_clear(&w);
+    return status;
+}
+
+static velum_status hand_out(void *arg, uint32_t op, const vl_ciphertext *ct, uint32_t count) {
+    const group_run *g = arg;
+    const vl_program *p = &g->s->program->program;
+    const uint32_t lanes = p->manifest.in.lanes;
+    vl_layer_head h = {.op = op, .first = (uint64_t)g->index * lanes, .layout = p->values[p->ops[op].dst].layout};
+    const uint64_t left = g->head->requests - h.first;
+    h.rows = left < lanes ? (uint32_t)left : lanes;
+    memcpy(h.key_id, g->head->key_id, sizeof h.key_id);
+    snprintf(h.name, sizeof h.name, "%s", p->ops[op].name);
+    for (h.ct = 0; h.ct < count; h.ct++) VL_TRY(hand_out_one(g, &h, &ct[h.ct]));
+    return VELUM_OK;
+}
+
 // The query's ciphertexts of one group are loaded, run, and the answers written, before the next group is touched:
 // memory stays that of one group.
 static velum_status run_group(group_run *g, vl_reader *r, vl_ciphertext *in, vl_ciphertext *out, double *seconds,
@@ -130,7 +163,8 @@ static velum_status run_group(group_run *g, vl_reader *r, vl_ciphertext *in, vl_
     seconds[p->program.op_count] += vl_now() - start;
     const vl_bootstrap_keys *own = m->bootstrapped ? &s->own : NULL;
     const vl_progress progress = {tell, g};
-    VL_TRY(vl_runtime_run(s->runtime, &s->exec, &s->keys, own, in, out, seconds, s->progress ? &progress : NULL));
+    VL_TRY(vl_runtime_run_probe(s->runtime, &s->exec, &s->keys, own, in, out, seconds, s->progress ? &progress : NULL,
+                                g->taker.each ? hand_out : NULL, g));
     start = vl_now();
     for (uint32_t i = 0; i < m->out.cts; i++) vl_ciphertext_save(p->params, &out[i], w);
     seconds[p->program.op_count + 1] += vl_now() - start;
@@ -141,12 +175,13 @@ static void free_all(vl_ciphertext *ct, uint32_t n) {
     for (uint32_t i = 0; ct && i < n; i++) vl_ciphertext_free(&ct[i]);
 }
 
-static velum_status run_groups(velum_server *s, vl_reader *r, uint32_t groups, double *seconds, vl_writer *w) {
+static velum_status run_groups(velum_server *s, vl_reader *r, const vl_message *head, taker to, double *seconds,
+                               vl_writer *w) {
     const vl_manifest *m = &s->program->program.manifest;
     vl_ciphertext *in = vl_alloc_array(m->in.cts, sizeof *in), *out = vl_alloc_array(m->out.cts, sizeof *out);
     velum_status status = in && out ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "query: %u ciphertexts", m->in.cts);
-    group_run run = {.s = s, .count = groups, .begin = vl_now()};
-    for (uint32_t g = 0; g < groups && status == VELUM_OK; g++) {
+    group_run run = {.s = s, .head = head, .taker = to, .count = head->groups, .begin = vl_now()};
+    for (uint32_t g = 0; g < head->groups && status == VELUM_OK; g++) {
         run.index = g;
         status = run_group(&run, r, in, out, seconds, w);
         free_all(in, m->in.cts);
@@ -156,6 +191,23 @@ static velum_status run_groups(velum_server *s, vl_reader *r, uint32_t groups, d
     vl_free(in);
     vl_free(out);
     return status;
+}
+
+// Its name in the program; where several operations have that, what it does too, and its number among such.
+static void name_stage(const vl_program *p, uint32_t at, char *out, size_t size) {
+    const char *name = p->ops[at].name;
+    uint32_t same = 0, before = 0;
+    for (uint32_t i = 0; i < p->op_count; i++) {
+        if (strcmp(p->ops[i].name, name) != 0) continue;
+        same++;
+        before += i < at && p->ops[i].kind == p->ops[at].kind;
+    }
+    if (same == 1)
+        snprintf(out, size, "%s", name);
+    else if (before == 0)
+        snprintf(out, size, "%.40s: %s", name, vl_op_text(p->ops[at].kind));
+    else
+        snprintf(out, size, "%.40s: %s %u", name, vl_op_text(p->ops[at].kind), before + 1);
 }
 
 static void fill_report(const velum_server *s, const vl_message *head, double total, const double *seconds,
@@ -170,17 +222,19 @@ static void fill_report(const velum_server *s, const vl_message *head, double to
     const double groups = ceil((double)head->requests / p->manifest.in.lanes);
     for (uint32_t i = 0; i < p->op_count + 2; i++) {
         if (report->stage_count == VELUM_MAX_STAGES) break;
-        const char *name = i < p->op_count ? p->ops[i].name : i == p->op_count ? "load query" : "save answer";
         velum_stage *stage = &report->stages[report->stage_count++];
-        snprintf(stage->name, sizeof stage->name, "%s", name);
+        if (i < p->op_count)
+            name_stage(p, i, stage->name, sizeof stage->name);
+        else
+            snprintf(stage->name, sizeof stage->name, i == p->op_count ? "load query" : "save answer");
         stage->seconds = seconds[i];
         stage->predicted_seconds = i < p->op_count ? groups * p->ops[i].seconds : 0;
         report->predicted_seconds += stage->predicted_seconds;
     }
 }
 
-static velum_status answer_query(velum_server *s, const void *query, size_t size, double *seconds, vl_message *head,
-                                 vl_writer *w) {
+static velum_status answer_query(velum_server *s, const void *query, size_t size, taker to, double *seconds,
+                                 vl_message *head, vl_writer *w) {
     const vl_program *p = &s->program->program;
     vl_reader r;
     uint8_t binding[VL_DIGEST_BYTES];
@@ -192,18 +246,18 @@ static velum_status answer_query(velum_server *s, const void *query, size_t size
     reply.cts = p->manifest.out.cts;
     vl_frame_begin(w, VL_FRAME_ANSWER, p->digest);
     vl_wire_head_save(&reply, w);
-    VL_TRY(run_groups(s, &r, head->groups, seconds, w));
+    VL_TRY(run_groups(s, &r, head, to, seconds, w));
     return vl_frame_end(w);
 }
 
-velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
-                                velum_report *report) {
+static velum_status infer(velum_server *s, const void *query, size_t size, taker to, velum_buffer *answer,
+                          velum_report *report) {
     double start = vl_now();
     vl_message head;
     double *seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *seconds);
     VL_FAIL_IF(!seconds, VELUM_E_NOMEM, "query");
     vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
-    velum_status status = answer_query(s, query, size, seconds, &head, &w);
+    velum_status status = answer_query(s, query, size, to, seconds, &head, &w);
     if (status == VELUM_OK) {
         if (report) fill_report(s, &head, vl_now() - start, seconds, report);
         *answer = (velum_buffer){w.data, w.size};
@@ -212,4 +266,14 @@ velum_status velum_server_infer(velum_server *s, const void *query, size_t size,
     }
     vl_free(seconds);
     return status;
+}
+
+velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
+                                velum_report *report) {
+    return infer(s, query, size, (taker){0}, answer, report);
+}
+
+velum_status velum_server_infer_layers(velum_server *s, const void *query, size_t size, velum_write_fn each, void *arg,
+                                       velum_buffer *answer) {
+    return infer(s, query, size, (taker){each, arg}, answer, NULL);
 }

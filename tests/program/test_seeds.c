@@ -53,13 +53,23 @@ static void stepping(vl_program *p) {
     m->steps = steps;
 }
 
+static void plain(vl_program *p) { build_program(&(build_options){.log_n = 4}, p); }
+static void with_lanes(vl_program *p) { build_program(&(build_options){.log_n = 5, .lanes = 2}, p); }
+static void spreading(vl_program *p) { build_program(&(build_options){.log_n = 4, .net = BUILD_SPREAD}, p); }
+static void branching(vl_program *p) { build_program(&(build_options){.log_n = 4, .net = BUILD_BRANCHES}, p); }
+static void chebyshev(vl_program *p) { build_program(&(build_options){.log_n = 4, .net = BUILD_CHEBYSHEV}, p); }
+static void calibrated(vl_program *p) { build_program(&(build_options){.log_n = 4, .calibrated = true}, p); }
 static void booting(vl_program *p) { boot_program(&(boot_options){0}, p); }
 static void booting_sparse(vl_program *p) { boot_program(&(boot_options){.sparse = true}, p); }
 
 static const struct {
     const char *name;
     void (*make)(vl_program *p);
-} seeds[] = {{"compare", comparing}, {"steps", stepping}, {"bootstrap", booting}, {"bootstrap_sparse", booting_sparse}};
+} seeds[] = {{"network", plain},       {"lanes", with_lanes},
+             {"spread", spreading},    {"branches", branching},
+             {"chebyshev", chebyshev}, {"calibrated", calibrated},
+             {"compare", comparing},   {"steps", stepping},
+             {"bootstrap", booting},   {"bootstrap_sparse", booting_sparse}};
 
 static void path_of(const char *kind, const char *name, char *out, size_t size) {
     const char *source = getenv("VELUM_SOURCE_DIR");
