@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model, its program in the clear and its encrypted run, compared. The encrypted run is that of `velum infer`, with
-// the caller's own keys: nothing but its answer is decrypted.
+// A model, its program in the clear and its encrypted run, compared layer by layer. The encrypted run is that of `velum
+// infer`, with the caller's own keys: what each operation leaves is handed out as ciphertexts, and decrypted here.
 #include "layers.h"
 #include "objects.h"
 #include "table.h"
@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define MOST_TOLERANCE 0x1p-7 // where nothing is said: declared bounds of deep programs are too wide to find anything
+
+#define LEAST_NOISY 32 // rows that an expected deviation is taken from
+#define BEYOND 256.0   // times that deviation: the model of noise is right within 32
 
 typedef struct check {
     const cli_args *args;
@@ -19,8 +22,10 @@ typedef struct check {
     velum_table in, want, simulated, answers;
     cli_layers nodes, layers;
     double tolerance, off_simulated, off_encrypted;
+    double rounding; // of encoded weights: what they leave, relative to the values, beside noise
     uint64_t encrypted_rows;
-    const char *departs; // the first that does
+    cli_offs encrypted, expected;
+    const char *departs, *departs_from; // the first that does; "model" or "simulation"
     json_t *list;
 } check;
 
@@ -30,6 +35,7 @@ static int open_all(check *c) {
     if (code == CLI_OK) code = cli_open_program(c->args->positional[1], &c->program);
     if (code != CLI_OK) return code;
     velum_program_info(c->program, &c->info);
+    c->rounding = exp2(c->info.log_n / 2.0 - c->info.log_scale);
     c->tolerance = fmin(c->info.error_bound, MOST_TOLERANCE);
     code = cli_positive(c->args, CLI_TOLERANCE, &c->tolerance);
     if (code != CLI_OK) return code;
@@ -58,33 +64,73 @@ static int run_clear(check *c) {
     return CLI_OK;
 }
 
+// The client's side of the encrypted run: opens what the server's side hands out.
+typedef struct reader {
+    check *c;
+    const cli_file *secret;
+    velum_layer layer;
+    velum_status status;
+} reader;
+
+static int take_piece(void *arg, const void *data, size_t size) {
+    reader *r = arg;
+    velum_layer *l = &r->layer;
+    r->status = velum_client_decrypt_layer(r->c->client, r->secret->data, r->secret->size, data, size, l);
+    if (r->status != VELUM_OK) return 1;
+    for (uint32_t k = 0; k < l->rows && l->taken == l->pieces; k++)
+        cli_offs_take(&r->c->encrypted, l->layer, l->name, l->first + k, l->values + (size_t)k * l->columns,
+                      l->columns);
+    return 0;
+}
+
+static velum_status run_server(check *c, velum_server *server, const cli_file *secret, const velum_table *in) {
+    velum_buffer query = {0}, answer = {0};
+    reader r = {.c = c, .secret = secret};
+    velum_status status = velum_client_encrypt(c->client, secret->data, secret->size, in, &query);
+    if (status == VELUM_OK) status = velum_server_infer_layers(server, query.data, query.size, take_piece, &r, &answer);
+    if (r.status != VELUM_OK) status = r.status;
+    if (status == VELUM_OK)
+        status = velum_client_decrypt(c->client, secret->data, secret->size, answer.data, answer.size, 0, &c->answers);
+    velum_layer_free(&r.layer);
+    velum_buffer_free(&query);
+    velum_buffer_free(&answer);
+    return status;
+}
+
 // One group of requests, encrypted, computed and decrypted.
 static int run_encrypted(check *c) {
     cli_file secret = {0}, eval = {0};
-    velum_buffer query = {0}, answer = {0};
     velum_server *server = NULL;
     velum_table some = c->in;
     some.rows = c->in.rows < c->info.lanes ? c->in.rows : c->info.lanes;
     int code = cli_file_read_secret(c->args->value[CLI_SECRET], &secret);
-    if (code == CLI_OK) code = cli_file_read(c->args->value[CLI_EVAL], CLI_MAX_KEYS, &eval);
+    if (code == CLI_OK) code = cli_file_map(c->args->value[CLI_EVAL], CLI_MAX_KEYS, &eval);
     if (code == CLI_OK) {
         cli_progress_start("computing on encrypted data");
-        velum_status status = velum_client_encrypt(c->client, secret.data, secret.size, &some, &query);
-        if (status == VELUM_OK) status = velum_server_new(c->program, eval.data, eval.size, c->args->threads, &server);
-        if (status == VELUM_OK) status = velum_server_infer(server, query.data, query.size, &answer, NULL);
-        if (status == VELUM_OK)
-            status =
-                velum_client_decrypt(c->client, secret.data, secret.size, answer.data, answer.size, 0, &c->answers);
+        velum_status status = velum_server_new_borrowing(c->program, eval.data, eval.size, c->args->threads, &server);
+        if (status == VELUM_OK) status = run_server(c, server, &secret, &some);
         cli_progress_stop();
         if (status != VELUM_OK) code = cli_fail_status(status, NULL);
         c->encrypted_rows = some.rows;
     }
     velum_server_free(server);
-    velum_buffer_free(&query);
-    velum_buffer_free(&answer);
     cli_file_free(&secret);
     cli_file_free(&eval);
     return code;
+}
+
+// What noise is to be expected: several runs where there are few rows.
+static int run_noisy(check *c) {
+    velum_table some = c->in, out;
+    some.rows = c->in.rows < CLI_LAYER_ROWS ? c->in.rows : CLI_LAYER_ROWS;
+    velum_status status = VELUM_OK;
+    cli_progress_start("computing with noise");
+    for (uint64_t done = 0, seed = 0; done < LEAST_NOISY && status == VELUM_OK; done += some.rows, seed += some.rows) {
+        status = velum_program_simulate_noisy(c->program, &some, seed, cli_offs_take, &c->expected, &out);
+        if (status == VELUM_OK) velum_table_free(&out);
+    }
+    cli_progress_stop();
+    return status == VELUM_OK ? CLI_OK : cli_fail_status(status, c->args->positional[1]);
 }
 
 static double farthest(const velum_table *a, const velum_table *b, uint64_t rows) {
@@ -96,47 +142,105 @@ static double farthest(const velum_table *a, const velum_table *b, uint64_t rows
     return worst;
 }
 
-static void note(check *c, const char *name, double departure, const char *why) {
-    bool over = !why && !(departure <= c->tolerance);
-    if (over && !c->departs) c->departs = name;
-    if (c->args->json)
-        json_array_append_new(c->list, json_pack("{s:s, s:o, s:s?}", "name", name, "departure",
-                                                 why ? json_null() : cli_real(departure), "note", why));
-    else if (why)
-        printf("  %-48.60s %10s   %s\n", name, "", why);
+// ---- what is said ----
+
+// One line: off the model (why: it cannot be said), off the simulation (NAN: not known) and what is expected of that.
+typedef struct line {
+    const char *name, *why;
+    double model, encrypted, worst, expected;
+} line;
+
+static json_t *number(double v) { return isnan(v) ? json_null() : cli_real(v); }
+
+static void print_line(const line *l, const char *verdict) {
+    printf("  %-44.60s", l->name);
+    if (l->why)
+        printf(" %9s", "");
     else
-        printf("  %-48.60s %10.1e   %s\n", name, departure, over ? "departs" : "agrees");
+        printf(" %9.1e", l->model);
+    if (isnan(l->encrypted))
+        printf(" %10s %10s", "", "");
+    else
+        printf(" %10s %10s", cli_error_bits(l->encrypted).s, cli_error_bits(l->expected).s);
+    printf("   %s\n", verdict);
+}
+
+static void note(check *c, const line *l) {
+    const char *from = NULL;
+    if (!l->why && !(l->model <= c->tolerance)) from = "model";
+    // Not <=: an encrypted run may leave what is no number, and NAN in both is no departure.
+    if (!from && l->expected > 0 && !(l->encrypted <= BEYOND * l->expected)) from = "simulation";
+    if (from && !c->departs) {
+        c->departs = l->name;
+        c->departs_from = from;
+    }
+    if (c->args->json)
+        json_array_append_new(c->list, json_pack("{s:s, s:o, s:s?, s:o, s:o, s:o, s:s?}", "name", l->name, "departure",
+                                                 l->why ? json_null() : cli_real(l->model), "note", l->why, "encrypted",
+                                                 number(l->encrypted), "encrypted_worst", number(l->worst), "expected",
+                                                 number(l->expected), "departs_from", from));
+    else
+        print_line(l, !from                        ? (l->why ? l->why : "agrees")
+                      : strcmp(from, "model") == 0 ? "departs from the model"
+                                                   : "departs from the simulation");
+}
+
+static void print_head(const check *c) {
+    printf("%llu rows, tolerance %.1e (layers: relative, up to a scale and a shift of each element)\n",
+           (unsigned long long)c->in.rows, c->tolerance);
+    if (c->encrypted_rows == 0) {
+        printf("\n  %-44s %9s\n", "", "simulated");
+        return;
+    }
+    printf("encrypted: %llu of them; deviation from the simulation, and what is expected (departs beyond %.0f times)\n",
+           (unsigned long long)c->encrypted_rows, BEYOND);
+    printf("\n  %-44s %9s %10s %10s\n", "", "simulated", "encrypted", "expected");
 }
 
 static void compare(check *c) {
-    if (!c->args->json)
-        printf("%llu rows, tolerance %.1e (layers: relative, up to a scale and a shift of each element)\n\n",
-               (unsigned long long)c->in.rows, c->tolerance);
+    const double none = NAN;
+    if (!c->args->json) print_head(c);
     for (uint32_t i = 0; i < c->layers.count; i++) {
-        const char *why;
-        double departure = cli_layers_departure(&c->nodes, &c->layers, i, &why);
-        if (c->layers.layer[i].values) note(c, c->layers.layer[i].name, departure, why);
+        if (!c->layers.layer[i].values) continue;
+        line l = {.name = c->layers.layer[i].name, .encrypted = none, .worst = none, .expected = none};
+        l.model = cli_layers_departure(&c->nodes, &c->layers, i, &l.why);
+        if (c->encrypted_rows) {
+            l.encrypted = cli_offs_deviation(&c->encrypted, i);
+            l.worst = cli_offs_worst(&c->encrypted, i);
+            l.expected = hypot(cli_offs_deviation(&c->expected, i), c->rounding);
+        }
+        note(c, &l);
     }
-    c->off_simulated = farthest(&c->want, &c->simulated, c->in.rows);
-    note(c, "answers of the simulation", c->off_simulated, NULL);
+    line l = {.name = "answers of the simulation", .encrypted = none, .worst = none, .expected = none};
+    l.model = c->off_simulated = farthest(&c->want, &c->simulated, c->in.rows);
+    note(c, &l);
     if (c->encrypted_rows == 0) return;
-    c->off_encrypted = farthest(&c->want, &c->answers, c->encrypted_rows);
-    note(c, "answers of the encrypted run", c->off_encrypted, NULL);
+    l.name = "answers of the encrypted run";
+    l.model = c->off_encrypted = farthest(&c->want, &c->answers, c->encrypted_rows);
+    note(c, &l);
 }
 
 static int conclude(check *c) {
     if (c->args->json) {
         json_t *o =
-            json_pack("{s:I, s:o, s:o, s:o, s:o, s:s?}", "rows", (json_int_t)c->in.rows, "tolerance",
+            json_pack("{s:I, s:o, s:o, s:o, s:o, s:s?, s:s?}", "rows", (json_int_t)c->in.rows, "tolerance",
                       cli_real(c->tolerance), "layers", json_incref(c->list), "simulated", cli_real(c->off_simulated),
-                      "encrypted", c->encrypted_rows ? cli_real(c->off_encrypted) : json_null(), "departs", c->departs);
+                      "encrypted", c->encrypted_rows ? cli_real(c->off_encrypted) : json_null(), "departs", c->departs,
+                      "departs_from", c->departs_from);
         int code = cli_print_json(o);
         return code == CLI_OK && c->departs ? CLI_OTHER : code;
     }
-    if (c->departs)
-        return cli_fail(CLI_OTHER, "'%s' is the first to depart by more than %.1e", c->departs, c->tolerance);
-    printf("\nall that can be compared agrees\n");
-    return CLI_OK;
+    if (!c->departs) {
+        printf("\nall that can be compared agrees\n");
+        return CLI_OK;
+    }
+    if (strcmp(c->departs_from, "model") == 0)
+        return cli_fail(CLI_OTHER, "'%s' is the first to depart, from the model, by more than %.1e", c->departs,
+                        c->tolerance);
+    return cli_fail(CLI_OTHER,
+                    "'%s' is the first to depart: encrypted it is more than %.0f times as far from the simulation as "
+                    "noise explains",
+                    c->departs, BEYOND);
 }
 
 int cli_check(const cli_args *args) {
@@ -145,7 +249,12 @@ int cli_check(const cli_args *args) {
     check c = {.args = args, .list = json_array()};
     int code = open_all(&c);
     if (code == CLI_OK) code = run_clear(&c);
-    if (code == CLI_OK && cli_has(args, CLI_SECRET)) code = run_encrypted(&c);
+    if (code == CLI_OK && cli_has(args, CLI_SECRET)) {
+        code = cli_offs_init(&c.layers, &c.encrypted);
+        if (code == CLI_OK) code = cli_offs_init(&c.layers, &c.expected);
+        if (code == CLI_OK) code = run_noisy(&c);
+        if (code == CLI_OK) code = run_encrypted(&c);
+    }
     if (code == CLI_OK) {
         compare(&c);
         code = conclude(&c);
@@ -153,6 +262,8 @@ int cli_check(const cli_args *args) {
     json_decref(c.list);
     cli_layers_clear(&c.nodes);
     cli_layers_clear(&c.layers);
+    cli_offs_clear(&c.encrypted);
+    cli_offs_clear(&c.expected);
     velum_table_free(&c.want);
     velum_table_free(&c.simulated);
     velum_table_free(&c.answers);

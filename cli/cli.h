@@ -32,6 +32,7 @@ enum { CLI_OK = 0, CLI_OTHER = 1, CLI_USAGE = 2, CLI_BAD_INPUT = 3, CLI_REFUSED 
     X(CHECKPOINT, "checkpoint", 0, "DIR", "keep a long run's checkpoints there (default: beside the output)")          \
     X(CHECKPOINT_EVERY, "checkpoint-every", 0, "SECONDS", "at least so long between two (default: 20, or more)")       \
     X(NO_CHECKPOINT, "no-checkpoint", 0, NULL, "keep none, and start over")                                            \
+    X(STRICT, "strict", 0, NULL, "refuse inputs beyond what the program was calibrated for")                           \
     X(FORCE, "force", 0, NULL, "replace what is there: a secret key, measured prices")                                 \
     X(SHARE, "share", 0, "BITS", "noise of BITS statistical bits: the numbers may then be shown to others")            \
     X(MODELS, "models", 0, "DIR", "the folder of the demos' models (default: beside the command, or $VELUM_MODELS)")   \
@@ -101,6 +102,8 @@ __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format,
 int cli_fail_status(velum_status status, const char *file);
 __attribute__((format(printf, 1, 2))) void cli_note(const char *format, ...); // one line on stderr
 const char *cli_last_failure(void);                                           // "" if none
+
+__attribute__((format(printf, 1, 2))) void cli_warn(const char *format, ...); // the same, of what may be wrong
 
 // ---- texts ----
 typedef struct cli_text {

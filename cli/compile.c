@@ -62,8 +62,8 @@ static int report(const cli_args *args, const char *client, const velum_buffer *
                info.lanes == 1 ? "" : "s", cli_seconds(info.predicted_seconds).s, cli_bytes(info.memory_bytes).s);
         printf("%-9s keys %s once, query %s, answer %s\n", "messages", cli_bytes(info.eval_key_bytes).s,
                cli_bytes(info.query_bytes).s, cli_bytes(info.answer_bytes).s);
-        printf("%-9s at most %s before rounding and the last activation\n", "error",
-               cli_error_bits(info.error_bound).s);
+        printf("%-9s about %s expected, declared at most %s; before rounding and the last activation\n", "error",
+               cli_error_bits(info.error_expected).s, cli_error_bits(info.error_bound).s);
         printf("\nnext: velum keygen %s --secret my.key --eval my.evk\n", client);
     }
     velum_program_free(p);
@@ -81,7 +81,10 @@ static int compile_model(const cli_args *args, const cli_file *model, velum_comp
     cli_progress_start("compiling");
     velum_status status = velum_compile(model->data, model->size, o, &program, &half);
     cli_progress_stop();
-    if (status != VELUM_OK) return cli_fail_status(status, args->positional[0]);
+    if (status != VELUM_OK) {
+        bool rows = strncmp(velum_last_error(), "calibration: ", 13) == 0; // else it is the model that is wrong
+        return cli_fail_status(status, rows ? args->value[CLI_CALIBRATION] : args->positional[0]);
+    }
     double seconds = cli_now() - start;
     cli_out files[2] = {{.path = args->value[CLI_OUTPUT], .data = program.data, .size = program.size, .replace = true},
                         {.path = client, .data = half.data, .size = half.size, .replace = true}};

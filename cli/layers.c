@@ -108,3 +108,47 @@ double cli_layers_departure(const cli_layers *model, const cli_layers *program, 
     }
     return nearest;
 }
+
+// ---- runs of the program compared with its simulation ----
+
+int cli_offs_init(const cli_layers *clear, cli_offs *out) {
+    *out = (cli_offs){.clear = clear, .off = calloc(clear->count + 1u, sizeof *out->off)};
+    return out->off ? CLI_OK : cli_fail(CLI_OTHER, "out of memory");
+}
+
+void cli_offs_clear(cli_offs *offs) {
+    free(offs->off);
+    *offs = (cli_offs){0};
+}
+
+void cli_offs_take(void *offs, uint32_t layer, const char *name, uint64_t row, const double *values, uint64_t count) {
+    const cli_offs *o = offs;
+    (void)name;
+    if (layer >= o->clear->count) return;
+    const cli_layer *clear = &o->clear->layer[layer];
+    if (!clear->values || clear->count != count || row >= clear->rows) return;
+    cli_off *off = &o->off[layer];
+    const double *at = clear->values + row * count;
+    for (uint64_t i = 0; i < count; i++) {
+        double d = fabs(values[i] - at[i]);
+        off->square += d * d;
+        off->worst = d <= off->worst ? off->worst : d; // NaN stays
+    }
+    off->count += count;
+}
+
+static double size_of(const cli_layer *l) {
+    double size = 1;
+    for (uint64_t i = 0; i < l->rows * l->count; i++) size = fmax(size, fabs(l->values[i]));
+    return size;
+}
+
+double cli_offs_deviation(const cli_offs *offs, uint32_t layer) {
+    const cli_off *o = &offs->off[layer];
+    return o->count ? sqrt(o->square / (double)o->count) / size_of(&offs->clear->layer[layer]) : NAN;
+}
+
+double cli_offs_worst(const cli_offs *offs, uint32_t layer) {
+    const cli_off *o = &offs->off[layer];
+    return o->count ? o->worst / size_of(&offs->clear->layer[layer]) : NAN;
+}

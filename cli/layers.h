@@ -29,4 +29,22 @@ void cli_layers_clear(cli_layers *layers);
 // relative to the largest |x| where that is above 1. *why: NULL, or what keeps them from being compared.
 double cli_layers_departure(const cli_layers *model, const cli_layers *program, uint32_t layer, const char **why);
 
+// By how much an encrypted or noisy run is off what the program computes in the clear.
+typedef struct cli_off {
+    double square, worst; // sum of squares; largest
+    uint64_t count;
+} cli_off;
+typedef struct cli_offs {
+    const cli_layers *clear; // compared with; its rows
+    cli_off *off;            // clear->count
+} cli_offs;
+int cli_offs_init(const cli_layers *clear, cli_offs *out);
+void cli_offs_take(void *offs, uint32_t layer, const char *name, uint64_t row, const double *values,
+                   uint64_t count); // a velum_layer_fn
+// Deviation and largest difference in a layer, relative to its largest number in the clear where that is above 1. NAN
+// if none was compared.
+double cli_offs_deviation(const cli_offs *offs, uint32_t layer);
+double cli_offs_worst(const cli_offs *offs, uint32_t layer);
+void cli_offs_clear(cli_offs *offs);
+
 #endif

@@ -81,7 +81,8 @@ const cli_command cli_commands[] = {
         "Runs the model in the clear and the program's simulation on the same inputs, and names the first layer that\n"
         "departs by more than the tolerance. A layer is compared up to a scale and a shift of each element, since\n"
         "programs hold scaled values. With --secret and --eval also runs the encrypted program, here and with your\n"
-        "own keys, and compares its answers. Exit status 1 if anything departs.",
+        "own keys, decrypts what every layer leaves, and compares it with the simulation and with the noise that is\n"
+        "to be expected there. Exit status 1 if anything departs.",
         "velum check heart.onnx heart.velum --input patients.csv",
         cli_check,
     },
@@ -105,13 +106,12 @@ const cli_command cli_commands[] = {
         1,
         1,
         CLI_BIT(SECRET) | CLI_BIT(INPUT) | CLI_BIT(OUTPUT),
-        0,
+        CLI_BIT(STRICT),
         "The input is a CSV whose header names the model's inputs, in any order (other columns are left out), or an\n"
-        "NPY with one column an input in the model's order, or an NPZ with one array of one column an input. An input "
-        "x\n"
-        "of several numbers is the inputs x_0, x_1 and so on. Raw values: the program normalises and codes them. One "
-        "row\n"
-        "a request.",
+        "NPY with one column an input in the model's order, or an NPZ: one array an input, or a single array as in an\n"
+        "NPY. An input x of several numbers is the columns x_0, x_1 and so on, or in an NPZ one array x. Raw values:\n"
+        "the program normalises and codes them. One row a request. A value far beyond what the program was calibrated\n"
+        "for is encrypted with a warning, as the answer may be wrong; with --strict it is refused.",
         "velum encrypt heart.client.velum --secret my.key --input patients.csv -o query.ct",
         cli_encrypt,
     },

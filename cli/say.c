@@ -38,14 +38,25 @@ int cli_fail_status(velum_status status, const char *file) {
                 : cli_fail(velum_status_exit(status), "%s", why);
 }
 
-void cli_note(const char *format, ...) {
+static void remark(const char *kind, const char *format, va_list args) {
     char line[1024];
+    vsnprintf(line, sizeof line, format, args);
+    clean(line);
+    fprintf(stderr, "velum: %s: %s\n", kind, line);
+}
+
+void cli_note(const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    remark("note", format, args);
     va_end(args);
-    clean(line);
-    fprintf(stderr, "velum: note: %s\n", line);
+}
+
+void cli_warn(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    remark("warning", format, args);
+    va_end(args);
 }
 
 cli_text cli_bytes(uint64_t bytes) {
@@ -165,13 +176,14 @@ json_t *cli_real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 json_t *cli_info_json(const velum_info *info) {
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "model",
-        info->model ? info->model : "", "metric", info->metric ? info->metric : "", "log_n", (json_int_t)info->log_n,
-        "limbs", (json_int_t)info->limbs, "special", (json_int_t)info->special_limbs, "digits",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+        "model", info->model ? info->model : "", "metric", info->metric ? info->metric : "", "log_n",
+        (json_int_t)info->log_n, "limbs", (json_int_t)info->limbs, "special", (json_int_t)info->special_limbs, "digits",
         (json_int_t)info->digits, "security_bits", (json_int_t)info->security_bits, "lanes", (json_int_t)info->lanes,
         "inputs", (json_int_t)info->inputs, "outputs", (json_int_t)info->outputs, "keys", (json_int_t)info->keys,
         "log_q", cli_real(info->log_q), "log_qp", cli_real(info->log_qp), "log_scale", cli_real(info->log_scale),
         "eval_key_bytes", (json_int_t)info->eval_key_bytes, "query_bytes", (json_int_t)info->query_bytes,
         "answer_bytes", (json_int_t)info->answer_bytes, "memory_bytes", (json_int_t)info->memory_bytes,
-        "predicted_seconds", cli_real(info->predicted_seconds), "error_bound", cli_real(info->error_bound));
+        "predicted_seconds", cli_real(info->predicted_seconds), "error_bound", cli_real(info->error_bound),
+        "error_expected", info->error_expected > 0 ? cli_real(info->error_expected) : json_null());
 }

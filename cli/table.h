@@ -24,10 +24,6 @@ int cli_table_read(const char *path, const cli_names *names, velum_table *out);
 int cli_table_parse_csv(const char *path, const uint8_t *data, size_t size, const cli_names *names, velum_table *out);
 int cli_table_parse_npy(const char *path, const uint8_t *data, size_t size, const cli_names *names, velum_table *out);
 int cli_table_parse_npz(const char *path, const uint8_t *data, size_t size, const cli_names *names, velum_table *out);
-// An array out of the bytes of an NPY file, rows by its first axis, all others together its columns (of one dimension:
-// one column); values malloc'ed.
-int cli_npy_array(const char *path, const char *what, const uint8_t *data, size_t size, uint64_t *rows,
-                  uint64_t *columns, double **values);
 void cli_table_clear(velum_table *t); // of a table that was read here
 
 // Prints it: aligned with row numbers on a terminal, else as CSV.

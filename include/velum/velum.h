@@ -66,7 +66,8 @@ typedef struct velum_info {
     uint64_t query_bytes, answer_bytes; // for one full ciphertext group (`lanes` requests)
     uint64_t memory_bytes;              // planned peak of the server while it answers; 0 for the client
     double predicted_seconds;           // one group, one thread; 0 for the client
-    double error_bound;
+    double error_bound;                 // declared, before the epilogue
+    double error_expected;              // the deviation that is expected of it; 0: not known
 } velum_info;
 
 // ---- compile ----
@@ -126,6 +127,10 @@ VELUM_API velum_status velum_program_simulate(const velum_program *p, const velu
 // The same, layer by layer.
 VELUM_API velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
                                                      void *user, velum_table *out);
+// The same with noise on every result, of the size that encryption is expected to leave there: a model, independent
+// from slot to slot. One seed, one result.
+VELUM_API velum_status velum_program_simulate_noisy(const velum_program *p, const velum_table *in, uint64_t seed,
+                                                    velum_layer_fn each, void *user, velum_table *out);
 
 typedef struct velum_server velum_server;
 // Takes the next bytes; anything but 0 ends the work with VELUM_E_IO.
@@ -152,6 +157,11 @@ typedef void (*velum_progress_fn)(void *arg, const velum_progress *progress);
 VELUM_API void velum_server_on_progress(velum_server *s, velum_progress_fn fn, void *arg); // fn NULL: nobody
 VELUM_API velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                           velum_report *report);
+// The same for who looks for a fault and holds both halves: `each` gets what every operation leaves, one ciphertext a
+// call, from the calling thread. Whoever has the secret key reads them (velum_client_decrypt_layer), and with them the
+// weights: they are not for clients.
+VELUM_API velum_status velum_server_infer_layers(velum_server *s, const void *query, size_t size, velum_write_fn each,
+                                                 void *arg, velum_buffer *answer);
 
 // For runs that take long, or much memory.
 typedef struct velum_run_options { // zero-initialise: 0 means default
@@ -195,10 +205,34 @@ VELUM_API velum_status velum_client_keygen_to(const velum_client *c, velum_buffe
 // Any number of rows; each group of `lanes` of them shares its ciphertexts.
 VELUM_API velum_status velum_client_encrypt(const velum_client *c, const void *secret, size_t secret_size,
                                             const velum_table *in, velum_buffer *query);
+// Values of a table that the program was not calibrated for: twice as far from the middle of what calibration rows
+// held, and further. The program takes them, but what it computes from them may be wrong.
+typedef struct velum_unseen {
+    uint64_t values, rows; // how many, in how many rows; 0 without calibration
+    uint64_t row;          // of the first, from 1
+    uint32_t input;        // velum_client_input_name
+    double value, lo, hi;  // itself, and what calibration rows held
+} velum_unseen;
+// Fails as velum_client_encrypt does, for a table that it refuses.
+VELUM_API velum_status velum_client_unseen(const velum_client *c, const velum_table *in, velum_unseen *out);
 // share_bits > 0: adds flooding noise for that many statistical bits, so that the result may be shown to others
 // (IND-CPA-D); VELUM_E_LIMIT if the program's precision does not allow it. 0: exact result, keep it to yourself.
 VELUM_API velum_status velum_client_decrypt(const velum_client *c, const void *secret, size_t secret_size,
                                             const void *answer, size_t size, uint32_t share_bits, velum_table *out);
+// What an operation of an encrypted run left for a group of rows.
+typedef struct velum_layer {
+    uint32_t layer;         // its number in the order of computation, as velum_layer_fn has it
+    uint32_t pieces, taken; // complete when equal
+    char name[256];
+    uint64_t first; // row, from 0
+    uint32_t rows, columns;
+    double *values; // rows x columns, scaled as the program has it
+} velum_layer;
+VELUM_API void velum_layer_free(velum_layer *layer);
+// Decrypts what velum_server_infer_layers gave out, piece by piece in its order; zero-initialise *layer before the
+// first. After a complete layer the next piece starts the next one. VELUM_E_MISMATCH for a piece out of order.
+VELUM_API velum_status velum_client_decrypt_layer(const velum_client *c, const void *secret, size_t secret_size,
+                                                  const void *piece, size_t size, velum_layer *layer);
 
 #ifdef __cplusplus
 }

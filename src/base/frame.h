@@ -15,13 +15,14 @@
 #define VL_FRAME_HEAD 56u // bytes before the payload
 
 typedef enum vl_frame_kind { // three letters each, and what the user calls it; version 1 where no other is named
-    VL_FRAME_PROGRAM,        // PRG program, version 3
-    VL_FRAME_CLIENT,         // CLI client program, version 3
+    VL_FRAME_PROGRAM,        // PRG program, version 4
+    VL_FRAME_CLIENT,         // CLI client program, version 4
     VL_FRAME_SECRET,         // SEC secret key
     VL_FRAME_EVAL,           // EVK evaluation keys, version 2
     VL_FRAME_QUERY,          // QRY query
     VL_FRAME_ANSWER,         // ANS answer
     VL_FRAME_CHECKPOINT,     // CKP checkpoint of a run
+    VL_FRAME_LAYER,          // LYR result of an operation
 } vl_frame_kind;
 
 void vl_digest(const void *data, size_t size, uint8_t out[VL_DIGEST_BYTES]);

@@ -27,4 +27,9 @@ velum_status vl_client_exec(const velum_client *c, vl_exec *x);
 // Zeroes what was encoded or decoded in it.
 void vl_client_exec_clear(vl_exec *x);
 
+// What a message holds, as one ciphertext of a layout: vl_layout_room numbers. `z` where that is of two parts: room for
+// its slots, in memory for secrets; else it may be NULL.
+velum_status vl_client_decode(const velum_client *c, vl_exec *x, const vl_layout *l, vl_poly m, double scale,
+                              double complex *z, double *slots);
+
 #endif

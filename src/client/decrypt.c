@@ -68,14 +68,14 @@ static void job_free(job *j) {
     vl_secret_free(j->z);
 }
 
-static velum_status decode(const job *j) {
-    const vl_manifest *man = &j->c->manifest;
-    const uint32_t slots = man->out.slots;
-    if (!j->z) return vl_decode_real(j->x, j->c->encoder, j->m, man->out_scale, j->slots, slots);
-    VL_TRY(vl_decode_complex(j->x, j->c->encoder, j->m, man->out_scale, j->z, slots));
-    for (uint32_t i = 0; i < slots; i++) {
-        j->slots[i] = creal(j->z[i]);
-        j->slots[slots + i] = cimag(j->z[i]);
+velum_status vl_client_decode(const velum_client *c, vl_exec *x, const vl_layout *l, vl_poly m, double scale,
+                              double complex *z, double *slots) {
+    const uint32_t n = l->slots;
+    if (l->parts < 2) return vl_decode_real(x, c->encoder, m, scale, slots, n);
+    VL_TRY(vl_decode_complex(x, c->encoder, m, scale, z, n));
+    for (uint32_t i = 0; i < n; i++) {
+        slots[i] = creal(z[i]);
+        slots[n + i] = cimag(z[i]);
     }
     return VELUM_OK;
 }
@@ -87,7 +87,7 @@ static velum_status decrypt_one(const job *j, vl_reader *r, uint32_t ct_index, u
     VL_TRY(vl_ciphertext_load(j->x, c->params, r, false, man->out_level, man->out_scale, &ct));
     vl_rlwe_decrypt(j->x, c->params, j->sk, &ct, j->m);
     vl_ciphertext_free(&ct);
-    VL_TRY(decode(j));
+    VL_TRY(vl_client_decode(c, j->x, &man->out, j->m, man->out_scale, j->z, j->slots));
     vl_layout_unpack(&man->out, ct_index, j->slots, requests, features);
     return VELUM_OK;
 }

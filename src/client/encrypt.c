@@ -97,3 +97,7 @@ velum_status velum_client_encrypt(const velum_client *c, const void *secret, siz
     *query = (velum_buffer){w.data, w.size};
     return VELUM_OK;
 }
+
+velum_status velum_client_unseen(const velum_client *c, const velum_table *in, velum_unseen *out) {
+    return vl_manifest_unseen(&c->manifest, in, out);
+}

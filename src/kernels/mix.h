@@ -34,6 +34,15 @@ typedef struct vl_mix_pass {
 void vl_mix_passes(void (*pass)(const vl_mix_pass *p), const vl_modulus *m, uint64_t *const *dst, uint32_t rows,
                    const uint64_t *const *x, uint32_t count, const uint64_t *s, size_t n);
 
+// Prefetches what the next pass wants of words [at, at + words) of the strip, a share for rows [row, row + rows).
+static inline void vl_mix_fetch(const vl_mix_pass *p, size_t at, size_t words, uint32_t row, uint32_t rows) {
+    if (!p->next) return;
+    const uint32_t end = p->terms * (row + rows) / p->rows;
+    for (uint32_t j = p->terms * row / p->rows; j < end; j++)
+        for (size_t line = 0; line < words; line += 8)
+            __builtin_prefetch(p->next[j] + p->next_at + at + line, 0, 2); // nearer than L2 it would be evicted again
+}
+
 // The next rows to make side by side of `left`, in as few and as equal parts of at most `most` as it takes.
 static inline uint32_t vl_mix_rows(uint32_t left, uint32_t most) {
     const uint32_t parts = (left + most - 1) / most;

@@ -43,7 +43,7 @@ static velum_status add(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_acti
     act.compares = a->kind == VL_NN_ACT_RELU || a->kind == VL_NN_ACT_ABS;
     act.kind = a->kind == VL_NN_ACT_ABS ? VL_ABS : VL_RELU;
     limits_of(a->kind, &act.least, &act.most);
-    snprintf(act.name, sizeof act.name, "%.20s", n->type);
+    snprintf(act.name, sizeof act.name, "%.20s", n->known_as ? n->known_as : n->type);
     vl_nn_node_label(n, label);
     return vl_nn_add_act(w->l, &act, f, label, out);
 }

@@ -4,9 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-// What calibration saw is widened by this: other requests go further.
-#define CALIBRATION_MARGIN 2.0
-
 static uint32_t elements_of(const vl_nn_lowered *l, const vl_nn_value *v) {
     return v->form ? v->form->n : l->base[v->base].n;
 }
@@ -71,8 +68,7 @@ static velum_status bounds_from_rows(vl_nn_lowered *l, vl_nn_plan *p, const doub
     }
     for (uint32_t v = 0; v < p->value_count; v++) {
         vl_nn_value *at = &p->values[v];
-        double margin =
-            at->base != VL_NN_NONE && at->base > 0 ? CALIBRATION_MARGIN * CALIBRATION_MARGIN : CALIBRATION_MARGIN;
+        double margin = at->base != VL_NN_NONE && at->base > 0 ? VL_NN_MARGIN * VL_NN_MARGIN : VL_NN_MARGIN;
         if (at->limit > 0) continue;
         at->bound = fmin(at->bound, margin * seen[v] + 0x1p-10);
     }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARGIN 2.0           // what calibration saw is widened by this
 #define OUTLIER 8.0          // a row that reaches so many times what half of the rows reach
 #define PRECISION 12.0       // bits
 #define PRECISION_MANY 10.0  // of comparisons where there are more than
@@ -78,9 +77,9 @@ static velum_status warn_outliers(vl_nn_lowered *l, const vl_nn_base *base, cons
         if (s->row[r] > s->row[worst]) worst = r;
     double typical = sorted[rows / 2];
     if (s->row[worst] <= OUTLIER * typical) return VELUM_OK;
-    return vl_nn_note(l,
-                      "%s: calibration row %llu reaches %.3g, half of the rows at most %.3g: it alone sets the range",
-                      base->label, (unsigned long long)(worst + 1), s->row[worst], typical);
+    return vl_nn_note(
+        l, "ranges: %s: calibration row %llu reaches %.3g, half of the rows at most %.3g: it alone sets the range",
+        base->label, (unsigned long long)(worst + 1), s->row[worst], typical);
 }
 
 // ---- ranges of arguments ----
@@ -91,7 +90,7 @@ static velum_status argument_range(vl_nn_lowered *l, const vl_nn_base *base, con
     for (uint32_t i = 0; i < base->n; i++) {
         if (s->lo) {
             double mid = base->act->compares ? 0 : (s->lo[i] + s->hi[i]) / 2;
-            double reach = MARGIN * fmax(s->hi[i] - mid, mid - s->lo[i]) + 0x1p-20;
+            double reach = VL_NN_MARGIN * fmax(s->hi[i] - mid, mid - s->lo[i]) + 0x1p-20;
             lo[i] = fmax(lo[i], mid - reach);
             hi[i] = fmin(hi[i], mid + reach);
             if (lo[i] > hi[i]) lo[i] = hi[i] = s->lo[i]; // interval arithmetic and rounding
@@ -166,7 +165,7 @@ static velum_status choose_composite(vl_nn_lowered *l, vl_nn_base *base, const c
     *c = (vl_compare){.minimax = composite_for(exp2(-precision) / factor), .kind = a->kind, .bound = 1};
     a->compare = c;
     a->error = vl_compare_error(c);
-    return vl_nn_note(l, "%s: |x| up to %.3g%s (%s), composite %s, error 2^%.1f of the range", base->label, most,
+    return vl_nn_note(l, "fit: %s: |x| up to %.3g%s (%s), composite %s, error 2^%.1f of the range", base->label, most,
                       least < most ? ", by channel" : "", how, c->minimax->name, log2(vl_compare_error(c)));
 }
 
@@ -219,11 +218,12 @@ static velum_status choose_polynomial(vl_nn_lowered *l, vl_nn_base *base, const 
     a->shift = m.shift;
     a->poly = poly;
     a->error = error;
-    VL_TRY(vl_nn_note(l, "%s: x in [%.3g, %.3g] (%s), degree %u, error %.2g", base->label, lo, hi, how, poly->degree,
-                      error * m.scale));
+    VL_TRY(vl_nn_note(l, "fit: %s: x in [%.3g, %.3g] (%s), degree %u, error %.2g", base->label, lo, hi, how,
+                      poly->degree, error * m.scale));
     if (!short_of) return VELUM_OK;
-    return vl_nn_note(l, "%s: warning: no degree up to %u gives %s to %.0f bits on that range; a narrower range helps",
-                      base->label, degree_most, a->name, precision);
+    return vl_nn_note(
+        l, "fit: %s: warning: no degree up to %u gives %s to %.0f bits on that range; a narrower range helps",
+        base->label, degree_most, a->name, precision);
 }
 
 static velum_status choose(vl_nn_lowered *l, vl_nn_base *base, const seen *s, uint64_t rows) {
@@ -277,7 +277,7 @@ static velum_status simplify(vl_nn_lowered *l, vl_nn_base *base, const seen *s, 
         base->kind = VL_NN_BASE_COPY;
         base->act = NULL;
     }
-    return vl_nn_note(l, "%s: its bound is never reached%s: taken as a promise", base->label,
+    return vl_nn_note(l, "ranges: %s: its bound is never reached%s: taken as a promise", base->label,
                       s->lo ? " by the calibration rows" : "");
 }
 

@@ -169,6 +169,10 @@ static velum_status become(fusing *f, vl_nn_node *n, vl_nn_opcode op, uint32_t x
     return VELUM_OK;
 }
 
+static const char *name_of(vl_nn_opcode op) {
+    return op == VL_NN_Swish ? "SiLU" : op == VL_NN_Gelu ? "GELU" : op == VL_NN_Mish ? "Mish" : "HardSwish";
+}
+
 static velum_status fuse_product(fusing *f, vl_nn_node *n, uint32_t *changed) {
     product p = product_of(f, n->out[0]);
     vl_nn_opcode op;
@@ -178,11 +182,14 @@ static velum_status fuse_product(fusing *f, vl_nn_node *n, uint32_t *changed) {
     if (p.count == 1 && near(p.scale, 1.0 / 6) && is_relu6_plus_3(f, p.factor[0], &x) && same_shape(f, x, n->out[0])) {
         attr[0] = (vl_nn_attr){.name = "alpha", .kind = VL_NN_FLOAT, .f = 1.0 / 6};
         attr[1] = (vl_nn_attr){.name = "beta", .kind = VL_NN_FLOAT, .f = 0.5};
+        n->known_as = "HardSigmoid";
         return become(f, n, VL_NN_HardSigmoid, x, attr, 2, changed);
     }
     for (uint32_t k = 0; p.count == 2 && k < 2; k++)
-        if (same_shape(f, p.factor[k], n->out[0]) && of_pair(f, p.factor[k], p.factor[1 - k], p.scale, &op, &attr[0]))
+        if (same_shape(f, p.factor[k], n->out[0]) && of_pair(f, p.factor[k], p.factor[1 - k], p.scale, &op, &attr[0])) {
+            n->known_as = name_of(op);
             return become(f, n, op, p.factor[k], attr, attr[0].name != NULL, changed);
+        }
     return VELUM_OK;
 }
 

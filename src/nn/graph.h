@@ -128,6 +128,7 @@ typedef struct vl_nn_attr {
 typedef struct vl_nn_node {
     vl_nn_opcode op;
     const char *name, *type;
+    const char *known_as; // what it was recognised as, for people; NULL: its type
     uint32_t in_count, out_count, attr_count;
     uint32_t *in, *out; // values
     vl_nn_attr *attr;

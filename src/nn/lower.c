@@ -18,11 +18,11 @@ void vl_nn_node_label(const vl_nn_node *n, char out[VL_NN_LABEL + 1]) {
         *last = 0;
         last = strrchr(path, '/');
     }
-    const char *name = last ? last + 1 : path;
-    if (!*name || strncmp(name, n->type, strlen(n->type)) == 0)
-        snprintf(out, VL_NN_LABEL + 1, "%.40s", *name ? name : n->type);
+    const char *name = last ? last + 1 : path, *type = n->known_as ? n->known_as : n->type;
+    if (!*name || (!n->known_as && strncmp(name, n->type, strlen(n->type)) == 0))
+        snprintf(out, VL_NN_LABEL + 1, "%.40s", *name ? name : type);
     else
-        snprintf(out, VL_NN_LABEL + 1, "%.40s %.16s", name, n->type);
+        snprintf(out, VL_NN_LABEL + 1, "%.40s %.16s", name, type);
 }
 
 void vl_nn_label_form(const vl_nn_node *n, vl_nn_form *f) {
@@ -64,8 +64,8 @@ static velum_status keep_low_rank(vl_nn_lowering *w, const vl_nn_node *n, uint32
     vl_nn_form *copy;
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_COPY, a, NULL, a->label, &base));
     VL_TRY(vl_nn_base_form(w->l, base, &copy));
-    VL_TRY(vl_nn_note(w->l, "%s: kept apart from the layer before it (%u diagonals instead of %u)", n->name, apart,
-                      composed));
+    VL_TRY(vl_nn_note(w->l, "fuse: %s: kept apart from the layer before it (%u diagonals instead of %u)", n->name,
+                      apart, composed));
     *f = copy;
     return VELUM_OK;
 }

@@ -9,37 +9,58 @@
 
 #define MAX_BATCH ((uint64_t)1 << 24)
 #define MOST_THRIFT 64
-#define SPARSE_LEAST 4096.0          // entries of a matrix that is worth a look at its diagonals
-#define SPARSE_SHARE 4.0             // of them one in so many is not zero, at most
+#define SPARSE_LEAST 4096.0              // entries of a matrix that is worth a look at its diagonals
+#define SPARSE_SHARE 4.0                 // of them one in so many is not zero, at most
 #define PICTURES_ALONE ((size_t)1 << 22) // weights of a model for which no other packing is worth the time to look
-#define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
+#define MAX_ROWS ((uint64_t)1 << 20)     // of calibration or of an evaluation
 
 // ---- tables ----
 
-// Column of each number that the model takes; by name, or by position where the table has no names.
-static velum_status match(vl_nn_heap *h, const vl_nn_prologue *p, const velum_table *in, uint32_t **out) {
+// Column of each number that the model takes; by name, or by position where the table has no names. what: the table.
+static velum_status match(vl_nn_heap *h, const vl_nn_prologue *p, const char *what, const velum_table *in,
+                          uint32_t **out) {
     uint32_t *column;
-    VL_FAIL_IF(!in->values || in->rows == 0 || in->rows > MAX_ROWS, VELUM_E_VALUE, "table: %llu rows",
+    VL_FAIL_IF(!in->values || in->rows == 0 || in->rows > MAX_ROWS, VELUM_E_VALUE, "%s: %llu rows", what,
                (unsigned long long)in->rows);
-    VL_FAIL_IF(!in->names && in->columns != p->input_count, VELUM_E_VALUE, "table: %u columns, the model takes %u",
+    VL_FAIL_IF(!in->names && in->columns != p->input_count, VELUM_E_VALUE, "%s: %u columns, the model takes %u", what,
                in->columns, p->input_count);
     VL_NN_TAKE(h, column, p->input_count);
     for (uint32_t i = 0; i < p->input_count; i++) {
         column[i] = in->names ? VL_NN_NONE : i;
         for (uint32_t k = 0; in->names && k < in->columns; k++)
             if (in->names[k] && strcmp(in->names[k], p->inputs[i].name) == 0) column[i] = k;
-        VL_FAIL_IF(column[i] == VL_NN_NONE, VELUM_E_VALUE, "table: no column '%s'", p->inputs[i].name);
+        VL_FAIL_IF(column[i] == VL_NN_NONE, VELUM_E_VALUE, "%s: no column '%s', which the model takes", what,
+                   p->inputs[i].name);
     }
     *out = column;
     return VELUM_OK;
 }
 
+static void widen(vl_range *r, double x, bool first) {
+    r->lo = first ? x : fmin(r->lo, x);
+    r->hi = first ? x : fmax(r->hi, x);
+}
+
+// What one row says of the range that requests have.
+static void see(vl_nn_prologue *p, const double *raw, const double *features, bool first) {
+    for (uint32_t i = 0; i < p->input_count; i++) widen(&p->seen[i], raw[i], first);
+    for (uint32_t g = 0; g < p->group_count; g++)
+        if (p->groups[g].depth == 0) widen(&p->groups[g].covered, features[p->groups[g].first], first);
+}
+
+static void add_margin(vl_range *r) {
+    double more = (VL_NN_MARGIN - 1) * (r->hi - r->lo) / 2;
+    r->lo -= more;
+    r->hi += more;
+}
+
 static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in, const double **out) {
     uint32_t *column;
     double *features, *raw;
-    VL_TRY(match(l->heap, &l->prologue, in, &column));
+    VL_TRY(match(l->heap, &l->prologue, "calibration", in, &column));
     VL_NN_TAKE(l->heap, features, in->rows * l->prologue.columns);
     VL_NN_TAKE(l->heap, raw, l->prologue.input_count);
+    VL_NN_TAKE(l->heap, l->prologue.seen, l->prologue.input_count);
     for (uint64_t r = 0; r < in->rows; r++) {
         for (uint32_t i = 0; i < l->prologue.input_count; i++) {
             raw[i] = in->values[r * in->columns + column[i]];
@@ -47,7 +68,9 @@ static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in
                        (unsigned long long)(r + 1), l->prologue.inputs[i].name);
         }
         VL_TRY(vl_nn_prologue_run(&l->prologue, r + 1, raw, features + r * l->prologue.columns));
+        see(&l->prologue, raw, features + r * l->prologue.columns, r == 0);
     }
+    for (uint32_t g = 0; g < l->prologue.group_count; g++) add_margin(&l->prologue.groups[g].covered);
     *out = features;
     return VELUM_OK;
 }
@@ -55,17 +78,12 @@ static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in
 // ---- compile ----
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const char *what) {
-    return vl_nn_note(
-        l,
-        "parameters: %s, N=2^%u, %u levels of %u bits, %u special primes, %s, %u requests at a time, %.1f ms predicted",
-        what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
-        c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes, 1e3 * c->packing.total);
-}
-
-static velum_status note_error(vl_nn_lowered *l, const vl_nn_choice *c) {
-    double typical;
-    VL_TRY(vl_nn_error_typical(l->heap, c, &typical));
-    return vl_nn_note(l, "error: about %.2g expected (one deviation, estimated), at most %.2g", typical, c->error);
+    return vl_nn_note(l,
+                      "parameters: %s, N=2^%u, %u levels of %u bits, %u special primes, %s, %u request%s at a time, "
+                      "%.1f ms predicted",
+                      what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
+                      c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes,
+                      c->packing.lanes == 1 ? "" : "s", 1e3 * c->packing.total);
 }
 
 static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
@@ -170,7 +188,8 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
     uint32_t found = 0;
     VL_TRY(try_pictures(g, opt, &goal, &over_slots));
     if (over_slots.found && weights_of(&over_slots.lowered) > PICTURES_ALONE) {
-        VL_TRY(vl_nn_note(&over_slots.lowered, "packing: pictures over slots, others are not looked at in so large a model"));
+        VL_TRY(vl_nn_note(&over_slots.lowered,
+                          "packing: pictures over slots, others are not looked at in so large a model"));
         return emit_pictures(g, opt, &over_slots, p);
     }
     VL_TRY(attempt_of(g, true, opt, &packed));
@@ -194,7 +213,6 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
     if (over_slots.found) VL_TRY(vl_nn_pictures_note_unchosen(l, &over_slots.choice));
-    VL_TRY(note_error(l, &best));
     VL_TRY(note_plan(l, &best));
     return vl_nn_emit(l, g, &best, opt, p);
 }
@@ -303,7 +321,7 @@ static velum_status evaluate(vl_nn_graph *g, const velum_table *in, watch *w, ve
     uint32_t *column;
     double *raw;
     VL_TRY(vl_nn_prologue_init(&g->heap, g, &p));
-    VL_TRY(match(&g->heap, &p, in, &column));
+    VL_TRY(match(&g->heap, &p, "table", in, &column));
     VL_NN_TAKE(&g->heap, raw, p.input_count);
     for (uint64_t r = 0; r < in->rows; r++) {
         for (uint32_t i = 0; i < p.input_count; i++) raw[i] = in->values[r * in->columns + column[i]];

@@ -55,7 +55,7 @@ static velum_status keep_apart(vl_nn_lowering *w, const vl_nn_node *n, const vl_
     VL_TRY(vl_nn_add_base(w->l, VL_NN_BASE_COPY, a, NULL, a->label, &base));
     VL_TRY(vl_nn_base_form(w->l, base, &copy));
     *f = copy;
-    return vl_nn_note(w->l, "%s: kept apart from the layer before it", n->name);
+    return vl_nn_note(w->l, "fuse: %s: kept apart from the layer before it", n->name);
 }
 
 velum_status vl_nn_lower_rows(vl_nn_lowering *w, const vl_nn_node *n, const vl_nn_tensor *const *tensor, vl_nn_sym *x,
@@ -170,8 +170,8 @@ velum_status vl_nn_lower_max_pool(vl_nn_lowering *w, const vl_nn_node *n, const 
         place[k] = made;
     }
     if (count > 1)
-        VL_TRY(vl_nn_note(w->l, "%s: a maximum of %u values takes several comparisons; AveragePool takes none", n->name,
-                          count));
+        VL_TRY(vl_nn_note(w->l, "fit: %s: a maximum of %u values takes several comparisons; AveragePool takes none",
+                          n->name, count));
     while (count > 1) VL_TRY(play(w, n, picture, place, &count));
     vl_nn_form *made;
     VL_TRY(vl_nn_form_scale(w->h, place[0], NULL, NULL, &made));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors of picture programs, by channel: what rescaling and rounded weights add at each map, carried on as if signs and
-// neighbours were independent.
+// Errors of picture programs, by channel: what rescaling and rounded weights add at each map, carried on as if signs
+// and neighbours were independent.
 //
 // Notation: N degree, D scale of a map's result, W that of its weights, P the period. A rescaled pair (c_0, c_1) is off
-// by (1/12)(1 + 2N/3) a coefficient, of which N/2 go into the real part of a slot. A number rounded at scale W is off by
-// 1/12 (variance), a pattern's 2P coefficients by P/6 together.
+// by (1/12)(1 + 2N/3) a coefficient, of which N/2 go into the real part of a slot. A number rounded at scale W is off
+// by 1/12 (variance), a pattern's 2P coefficients by P/6 together.
 #include "nn/pictures.h"
 #include <math.h>
 #include <string.h>
@@ -25,7 +25,8 @@ bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c
         const vl_nn_stage *s = &p->stage[i];
         double most = INFINITY;
         for (uint32_t t = 0; t < s->form->terms; t++)
-            most = fmin(most, WEIGHT_BITS - log2(s->weight_most[t] + 1e-9) - vl_nn_pictures_prime(p, c) + result[s->form->term[t].base]);
+            most = fmin(most, WEIGHT_BITS - log2(s->weight_most[t] + 1e-9) - vl_nn_pictures_prime(p, c) +
+                                  result[s->form->term[t].base]);
         if (s->kind == VL_NN_BASE_SQUARE) {
             argument[i] = c->scale_bits;
             result[i] = 2.0 * c->scale_bits + (c->parts > 1 ? 2 : 0);
@@ -134,11 +135,13 @@ double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice
             for (uint32_t t = 0; t < s->form->terms; t++) {
                 const uint32_t base = s->form->term[t].base, cols = p->stage[base].grid.channels;
                 const vl_nn_stage *from = &p->stage[base];
-                const double step = sqrt(c->tiling.period / 6.0 + 1) * exp2(e.result[base] - target - vl_nn_pictures_prime(p, c));
+                const double step =
+                    sqrt(c->tiling.period / 6.0 + 1) * exp2(e.result[base] - target - vl_nn_pictures_prime(p, c));
                 const double size = vl_nn_stage_most(from);
                 for (uint32_t j = 0; j < cols; j++) {
                     const size_t at = (size_t)k * cols + j;
-                    sum += sqrt(s->gain[t][at] * s->count[t][at]) * error[base] + s->count[t][at] * SIGMAS * step * size;
+                    sum +=
+                        sqrt(s->gain[t][at] * s->count[t][at]) * error[base] + s->count[t][at] * SIGMAS * step * size;
                 }
             }
             most = fmax(most, sum);

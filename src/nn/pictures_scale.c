@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MARGIN 2.0        // what calibration saw is widened by this
-#define SHARE_LEAST 64    // no channel's unit is smaller than the largest one over this
+#define MARGIN 2.0     // what calibration saw is widened by this
+#define SHARE_LEAST 64 // no channel's unit is smaller than the largest one over this
 #define SHIFT_UNKNOWNS 1024
 #define SHIFT_PASSES 2
 #define SHIFT_CLOSE 1e-6  // of the biases' differences: what may be left over of a solution
@@ -107,12 +107,12 @@ static velum_status set_units(vl_nn_pictures *p, uint32_t number, const seen *w,
 typedef struct system {
     const vl_nn_pictures *p;
     const vl_nn_stage *s;
-    double **shift;                 // by stage, by channel: in the sources' own numbers
-    const uint32_t *first;          // by term: its first unknown, or VL_NN_NONE
+    double **shift;        // by stage, by channel: in the sources' own numbers
+    const uint32_t *first; // by term: its first unknown, or VL_NN_NONE
     uint32_t unknowns;
-    double *matrix, *right;         // normal equations
-    double *row, *reference;        // an equation: unknowns, then what they must add up to
-    double worst, size;             // the largest right side now, and at first
+    double *matrix, *right;  // normal equations
+    double *row, *reference; // an equation: unknowns, then what they must add up to
+    double worst, size;      // the largest right side now, and at first
 } system_;
 
 static void equation(const system_ *e, uint32_t element, double *row) {

@@ -252,7 +252,7 @@ velum_status vl_nn_enough_rows(vl_nn_lowered *l, uint64_t *rows) {
         for (uint32_t k = 0; k < 2 && l->base[b].arg[k]; k++) work += (double)vl_nn_form_count(l->base[b].arg[k]);
     uint64_t most = (uint64_t)(CALIBRATION_WORK / (work + 1)) + 1;
     if (*rows <= most) return VELUM_OK;
-    VL_TRY(vl_nn_note(l, "calibration: the first %llu of %llu rows are used, more would take too long",
+    VL_TRY(vl_nn_note(l, "ranges: the first %llu of %llu calibration rows are used, more would take too long",
                       (unsigned long long)most, (unsigned long long)*rows));
     *rows = most;
     return VELUM_OK;

@@ -225,7 +225,7 @@ static velum_status add_group(vl_nn_prologue *p, uint32_t step, uint32_t depth, 
         p->groups = more;
         p->group_room = 2 * p->group_room + 64;
     }
-    p->groups[p->group_count++] = (vl_nn_group){step, depth, p->columns};
+    p->groups[p->group_count++] = (vl_nn_group){.step = step, .depth = depth, .first = p->columns};
     *first = p->columns;
     p->columns += width;
     return VELUM_OK;
@@ -280,7 +280,8 @@ velum_status vl_nn_prologue_run(const vl_nn_prologue *p, uint64_t row, const dou
         if (group->depth == 0) *f = value[group->step];
     }
     vl_free(value);
-    VL_FAIL_IF(!fine, VELUM_E_VALUE, "row %llu: a value outside what the model accepts", (unsigned long long)row);
+    VL_FAIL_IF(!fine, VELUM_E_VALUE, "calibration: row %llu: a value outside what the model accepts",
+               (unsigned long long)row);
     return VELUM_OK;
 }
 
@@ -414,6 +415,15 @@ static velum_status emit_inputs(const vl_nn_prologue *p, vl_manifest *m) {
     return VELUM_OK;
 }
 
+static velum_status emit_calibration(const vl_nn_prologue *p, vl_manifest *m) {
+    m->seen = vl_alloc_array(p->input_count, sizeof *m->seen);
+    m->covered = vl_alloc_array(p->group_count, sizeof *m->covered);
+    VL_FAIL_IF(!m->seen || !m->covered, VELUM_E_NOMEM, "manifest");
+    memcpy(m->seen, p->seen, p->input_count * sizeof *m->seen);
+    for (uint32_t g = 0; g < p->group_count; g++) m->covered[g] = p->groups[g].covered;
+    return VELUM_OK;
+}
+
 velum_status vl_nn_prologue_emit(const vl_nn_prologue *p, vl_manifest *m) {
     VL_TRY(emit_inputs(p, m));
     uint32_t *number;
@@ -437,5 +447,5 @@ velum_status vl_nn_prologue_emit(const vl_nn_prologue *p, vl_manifest *m) {
     if (!(m->features = vl_alloc_array(p->group_count, sizeof *m->features))) return VL_FAIL(VELUM_E_NOMEM, "manifest");
     for (uint32_t g = 0; g < p->group_count; g++)
         m->features[g] = (vl_feature){number[p->groups[g].step], p->groups[g].depth};
-    return VELUM_OK;
+    return p->seen ? emit_calibration(p, m) : VELUM_OK;
 }

@@ -15,6 +15,7 @@ typedef struct vl_nn_step {
 
 typedef struct vl_nn_group { // features made from one step: one number, or its one-hot vector
     uint32_t step, depth, first;
+    vl_range covered; // of a number: what calibration saw, with a margin
 } vl_nn_group;
 
 typedef struct vl_nn_prologue {
@@ -25,7 +26,11 @@ typedef struct vl_nn_prologue {
     bool *integer;     // by input: its steps take integers only
     vl_nn_step *steps;
     vl_nn_group *groups;
+    vl_range *seen; // by input, of calibration rows; NULL without
 } vl_nn_prologue;
+
+// What calibration saw is widened by this: other requests go further.
+#define VL_NN_MARGIN 2.0
 
 // Inputs with their metadata.
 velum_status vl_nn_prologue_init(vl_nn_heap *h, const vl_nn_graph *g, vl_nn_prologue *p);

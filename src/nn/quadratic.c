@@ -47,7 +47,8 @@ static velum_status materialise(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sy
         VL_TRY(square_of(w, n, f, &square));
         VL_TRY(vl_nn_form_scale(w->h, square, s->a, NULL, &square));
         VL_TRY(vl_nn_form_scale(w->h, f, s->b, s->c, &linear));
-        VL_TRY(vl_nn_note(w->l, "%s: square and linear part kept apart, completing the square would cancel", n->name));
+        VL_TRY(vl_nn_note(w->l, "fuse: %s: square and linear part kept apart, completing the square would cancel",
+                          n->name));
         return vl_nn_form_add(w->h, square, linear, 1, out);
     }
     double *shift, *rest;
@@ -229,7 +230,7 @@ velum_status vl_nn_multiply(vl_nn_lowering *w, const vl_nn_node *node, const vl_
     VL_TRY(distinct(w->h, all[0], &r[0]));
     VL_TRY(distinct(w->h, all[1], &r[1]));
     bool first = period(r[0].count) <= period(r[1].count);
-    VL_TRY(vl_nn_note(w->l, "%s: %u products as %u squares", node->name, n, r[first ? 0 : 1].count));
+    VL_TRY(vl_nn_note(w->l, "fuse: %s: %u products as %u squares", node->name, n, r[first ? 0 : 1].count));
     if (first) return combine(w, node, f, g, all[0], &r[0], 3, three, out);
     return combine(w, node, f, g, all[1], &r[1], 2, two, out);
 }

@@ -28,8 +28,8 @@ static void explain_parameters(const vl_params_literal *p, vl_writer *w) {
 
 static void explain_packing(const vl_manifest *m, vl_writer *w) {
     const vl_layout *l = &m->in;
-    say(w, "packing    %u requests a group, %u ciphertext%s in, %u out, %u slots each\n", l->lanes, l->cts,
-        l->cts == 1 ? "" : "s", m->out.cts, l->slots);
+    say(w, "packing    %u request%s a group, %u ciphertext%s in, %u out, %u slots each\n", l->lanes,
+        l->lanes == 1 ? "" : "s", l->cts, l->cts == 1 ? "" : "s", m->out.cts, l->slots);
     if (l->parts)
         say(w, "pictures   %u x %u x %u in %u x %u phases, %u slots each, %s\n", l->channels, l->height, l->width,
             l->phase_y, l->phase_x, l->period, l->parts == 2 ? "real and imaginary part" : "real part");
@@ -60,8 +60,20 @@ static uint32_t elements_from(const vl_manifest *m, uint32_t i) {
     return n;
 }
 
+// What calibration saw of `count` inputs together.
+static void explain_seen(const vl_range *seen, uint32_t count, vl_writer *w) {
+    vl_range all = seen[0];
+    for (uint32_t i = 1; i < count; i++) {
+        all.lo = fmin(all.lo, seen[i].lo);
+        all.hi = fmax(all.hi, seen[i].hi);
+    }
+    char text[64];
+    snprintf(text, sizeof text, "%.6g to %.6g", all.lo, all.hi);
+    say(w, "%-24s ", text);
+}
+
 static void explain_inputs(const vl_manifest *m, vl_writer *w) {
-    say(w, "\n%-12s %-24s %-16s\n", "input", "accepts", "");
+    say(w, "\n%-12s %-24s %s\n", "input", "accepts", m->seen ? "calibrated by" : "");
     for (uint32_t i = 0, count; i < m->input_count; i += count) {
         const vl_input *in = &m->inputs[i];
         count = elements_from(m, i);
@@ -74,7 +86,9 @@ static void explain_inputs(const vl_manifest *m, vl_writer *w) {
         char name[VL_MAX_NAME + 32];
         snprintf(name, sizeof name, "%s", in->name);
         if (count > 1) snprintf(name, sizeof name, "%.*s_0 to _%u", (int)stem_of(in->name, 0), in->name, count - 1);
-        say(w, "%-12s %-24s %s\n", name, accepts, in->description);
+        say(w, "%-12s %-24s ", name, accepts);
+        if (m->seen) explain_seen(&m->seen[i], count, w);
+        say(w, "%s\n", in->description);
     }
 }
 
@@ -208,9 +222,9 @@ static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_re
         sum.bootstraps += line.bootstraps;
         sum.bytes += line.bytes;
     }
-    say(w, "     %-28s %-18s %6s %9llu %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u requests\n", "total", "",
-        "", (unsigned long long)sum.rotations, sum.bootstraps, sum.keys, seconds * 1e3, (double)sum.bytes / 1e6,
-        p->manifest.in.lanes);
+    say(w, "     %-28s %-18s %6s %9llu %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u request%s\n", "total",
+        "", "", (unsigned long long)sum.rotations, sum.bootstraps, sum.keys, seconds * 1e3, (double)sum.bytes / 1e6,
+        p->manifest.in.lanes, p->manifest.in.lanes == 1 ? "" : "s");
     say(w, "     besides bootstraps: %llu rotations, %llu relinearisations, %llu conjugations\n",
         (unsigned long long)sum.rotations, (unsigned long long)sum.relinearisations,
         (unsigned long long)sum.conjugations);
@@ -251,7 +265,9 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     say(w, "keys       %u for the server (rotations and relinearisation), %.1f MB\n", m->key_count,
         (double)vl_eval_keys_bytes(outline, m->keys, m->key_count, m->zero_nq) / 1e6);
     explain_bootstrap(p, w);
-    say(w, "error      declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
+    say(w, "error      ");
+    if (m->error_expected > 0) say(w, "about 2^%.1f expected, ", log2(m->error_expected));
+    say(w, "declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
         count_bootstraps(p));
     explain_inputs(m, w);
     explain_prologue(m, w);

@@ -42,6 +42,57 @@ velum_status vl_manifest_features(const vl_manifest *m, const velum_table *in, d
     return VELUM_OK;
 }
 
+static uint32_t input_of(const vl_manifest *m, uint32_t step) {
+    while (m->steps[step].kind != VL_STEP_INPUT) step = m->steps[step].src;
+    return m->steps[step].src;
+}
+
+// last[input] = row for what is found in it: a value counts once, however many features are made of it.
+static void find_unseen(const vl_manifest *m, const double *features, const double *raw, uint64_t row, uint64_t *last,
+                        velum_unseen *u) {
+    bool any = false;
+    for (uint32_t i = 0; i < m->feature_count; i++) {
+        const vl_feature *f = &m->features[i];
+        const double v = *features;
+        features += f->depth ? f->depth : 1;
+        if (f->depth || (v >= m->covered[i].lo && v <= m->covered[i].hi)) continue;
+        const uint32_t input = input_of(m, f->step);
+        if (last[input] == row) continue;
+        last[input] = row;
+        if (u->values++ == 0) {
+            u->row = row;
+            u->input = input;
+            u->value = raw[input];
+            u->lo = m->seen[input].lo;
+            u->hi = m->seen[input].hi;
+        }
+        any = true;
+    }
+    u->rows += any;
+}
+
+velum_status vl_manifest_unseen(const vl_manifest *m, const velum_table *in, velum_unseen *out) {
+    velum_unseen u = {0};
+    double *features = NULL;
+    VL_TRY(vl_manifest_features(m, in, &features));
+    uint32_t *column = vl_alloc_array(m->input_count, sizeof *column);
+    double *raw = vl_alloc_array(m->input_count, sizeof *raw);
+    uint64_t *last = vl_alloc_array(m->input_count, sizeof *last);
+    velum_status status = column && raw && last ? match_columns(m, in, column) : VL_FAIL(VELUM_E_NOMEM, "input");
+    for (uint64_t r = 0; m->covered && r < in->rows && status == VELUM_OK; r++) {
+        for (uint32_t i = 0; i < m->input_count; i++) raw[i] = in->values[r * in->columns + column[i]];
+        find_unseen(m, features + r * m->in.dim, raw, r + 1, last, &u);
+    }
+    vl_secure_zero(features, in->rows * m->in.dim * sizeof *features);
+    if (raw) vl_secure_zero(raw, m->input_count * sizeof *raw);
+    vl_free(features);
+    vl_free(column);
+    vl_free(raw);
+    vl_free(last);
+    if (status == VELUM_OK) *out = u;
+    return status;
+}
+
 velum_status vl_manifest_table(const vl_manifest *m, uint64_t rows, velum_table *out) {
     velum_table t = {.columns = vl_manifest_columns(m), .rows = rows};
     t.values = vl_alloc_array(rows * t.columns, sizeof *t.values);

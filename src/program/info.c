@@ -39,5 +39,6 @@ void vl_manifest_info(const vl_manifest *m, const vl_params *p, velum_info *out)
         .query_bytes = m->in.cts * packed(p, m->in_level),
         .answer_bytes = 2 * m->out.cts * packed(p, m->out_level),
         .error_bound = m->error_bound,
+        .error_expected = m->error_expected,
     };
 }

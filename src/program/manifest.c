@@ -20,6 +20,8 @@ void vl_manifest_clear(vl_manifest *m) {
     vl_free(m->inputs);
     vl_free(m->steps);
     vl_free(m->features);
+    vl_free(m->seen);
+    vl_free(m->covered);
     vl_free(m->outputs);
     vl_free(m->keys);
     vl_free(m->bootstrap_name);
@@ -167,6 +169,20 @@ static void save_bootstrap(const vl_manifest *m, vl_writer *w) {
     vl_write_u32(w, m->raise_step);
 }
 
+static void save_ranges(vl_writer *w, const vl_range *r, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        vl_write_f64(w, r[i].lo);
+        vl_write_f64(w, r[i].hi);
+    }
+}
+
+static void save_calibration(const vl_manifest *m, vl_writer *w) {
+    vl_write_u8(w, m->seen != NULL);
+    if (!m->seen) return;
+    save_ranges(w, m->seen, m->input_count);
+    save_ranges(w, m->covered, m->feature_count);
+}
+
 void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
     vl_write_string(w, m->model ? m->model : "");
     vl_write_string(w, m->metric ? m->metric : "");
@@ -195,6 +211,7 @@ void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
         vl_write_u32(w, m->features[i].step);
         vl_write_u32(w, m->features[i].depth);
     }
+    save_calibration(m, w);
     vl_layout_save(&m->in, w);
     vl_write_u16(w, m->in_level);
     vl_write_f64(w, m->in_scale);
@@ -205,6 +222,7 @@ void vl_manifest_save(const vl_manifest *m, vl_writer *w) {
     for (uint32_t i = 0; i < m->output_count; i++) vl_write_string(w, m->outputs[i]);
     vl_write_u8(w, (uint8_t)m->epilogue);
     vl_write_f64(w, m->error_bound);
+    vl_write_f64(w, m->error_expected);
     save_keys(w, m->keys, m->key_count);
     vl_write_u16(w, m->zero_nq);
     vl_write_u8(w, m->bootstrapped);
@@ -293,6 +311,27 @@ static velum_status load_steps(vl_reader *r, vl_manifest *m) {
     return VELUM_OK;
 }
 
+static velum_status load_ranges(vl_reader *r, const char *what, uint32_t count, vl_range **out) {
+    VL_FAIL_IF(vl_reader_left(r) / 16 < count, VELUM_E_FORMAT, "%s: cut short", what);
+    LOAD_ARRAY(*out, count, what);
+    for (uint32_t i = 0; i < count; i++) {
+        vl_range *at = &(*out)[i];
+        at->lo = vl_read_f64(r);
+        at->hi = vl_read_f64(r);
+        VL_FAIL_IF(!isfinite(at->lo) || !isfinite(at->hi) || at->lo > at->hi, VELUM_E_FORMAT,
+                   "%s: range %u is %g to %g", what, i, at->lo, at->hi);
+    }
+    return VELUM_OK;
+}
+
+static velum_status load_calibration(vl_reader *r, vl_manifest *m) {
+    uint8_t calibrated = vl_read_u8(r);
+    VL_FAIL_IF(r->bad || calibrated > 1, VELUM_E_FORMAT, "calibration: cut short");
+    if (!calibrated) return VELUM_OK;
+    VL_TRY(load_ranges(r, "calibrated inputs", m->input_count, &m->seen));
+    return load_ranges(r, "calibrated features", m->feature_count, &m->covered);
+}
+
 static velum_status check_port(const char *what, const vl_params_literal *p, const vl_layout *l, uint16_t level,
                                double scale) {
     VL_FAIL_IF(level == 0 || level > p->q_count, VELUM_E_FORMAT, "%s: level %u of %u", what, level, p->q_count);
@@ -359,6 +398,7 @@ static velum_status load_manifest(vl_reader *r, vl_manifest *m) {
     VL_FAIL_IF(m->params.log_n < 4 || m->params.log_n > 17, VELUM_E_FORMAT, "manifest: ring of 2^%u", m->params.log_n);
     VL_TRY(load_inputs(r, m));
     VL_TRY(load_steps(r, m));
+    VL_TRY(load_calibration(r, m));
     VL_TRY(vl_layout_load(r, &m->in));
     m->in_level = vl_read_u16(r);
     m->in_scale = vl_read_f64(r);
@@ -377,8 +417,11 @@ static velum_status load_manifest(vl_reader *r, vl_manifest *m) {
         VL_FAIL_IF(!(m->outputs[i] = vl_read_string(r, VL_MAX_NAME)), VELUM_E_FORMAT, "output %u: bad name", i);
     uint8_t epilogue = vl_read_u8(r);
     m->error_bound = vl_read_f64(r);
+    m->error_expected = vl_read_f64(r);
     VL_FAIL_IF(epilogue >= VL_EPILOGUES || !(m->error_bound >= 0) || !isfinite(m->error_bound), VELUM_E_FORMAT,
                "manifest: epilogue %u, error bound %g", epilogue, m->error_bound);
+    VL_FAIL_IF(!(m->error_expected >= 0) || !isfinite(m->error_expected), VELUM_E_FORMAT, "manifest: expected error %g",
+               m->error_expected);
     m->epilogue = (vl_epilogue)epilogue;
     VL_TRY(load_keys(r, &m->params, &m->key_count, &m->keys));
     m->zero_nq = vl_read_u16(r);

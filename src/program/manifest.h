@@ -67,6 +67,11 @@ typedef struct vl_feature {
     uint32_t step, depth;
 } vl_feature;
 
+// What calibration saw, and what the program covers of it.
+typedef struct vl_range {
+    double lo, hi;
+} vl_range;
+
 typedef enum vl_epilogue {
     VL_EPILOGUE_NONE,
     VL_EPILOGUE_SIGMOID,
@@ -83,6 +88,9 @@ typedef struct vl_manifest {
     vl_input *inputs;
     vl_step *steps;
     vl_feature *features;
+    // Compiled with calibration rows: by input the least and the largest raw value of the rows; by feature (depth 0)
+    // what ranges of values and activations are laid out for. Else NULL, both.
+    vl_range *seen, *covered;
     vl_layout in; // of the encrypted input; in.dim = total features
     uint16_t in_level;
     double in_scale;
@@ -91,9 +99,10 @@ typedef struct vl_manifest {
     double out_scale;
     char **outputs; // names of the output columns
     vl_epilogue epilogue;
-    double error_bound;   // declared bound on |error| of the encrypted output before the epilogue
-    vl_key_request *keys; // rotation and relinearisation keys, sorted
-    uint16_t zero_nq;     // level of the public encryption key for re-randomising; 0: none
+    double error_bound;    // declared bound on |error| of the encrypted output before the epilogue
+    double error_expected; // estimated deviation of it; 0: nothing is said
+    vl_key_request *keys;  // rotation and relinearisation keys, sorted
+    uint16_t zero_nq;      // level of the public encryption key for re-randomising; 0: none
     // Where the program bootstraps: its set, and what else the client generates for it, in terms of rlwe alone.
     bool bootstrapped;
     vl_bootstrap_params bootstrap;
@@ -120,6 +129,8 @@ void vl_manifest_epilogue(const vl_manifest *m, double *out);
 // The prologue over all rows of a table, its columns matched by name (by position where it has no names):
 // (*out)[row * in.dim + feature]. Rows are numbered from 1 in messages.
 velum_status vl_manifest_features(const vl_manifest *m, const velum_table *in, double **out);
+// The values that the program was not calibrated for, in rows that are accepted: see velum_client_unseen.
+velum_status vl_manifest_unseen(const vl_manifest *m, const velum_table *in, velum_unseen *out);
 // An output table with its column names set and `rows` rows of zeros.
 velum_status vl_manifest_table(const vl_manifest *m, uint64_t rows, velum_table *out);
 // Parameters, sizes on the wire and names. `p` made from m->params.

@@ -31,20 +31,23 @@ static void tell(void *arg, double part) {
 
 static velum_status run_all(running *run, vl_exec *x, vl_op_work *step) {
     const vl_program *program = run->r->program;
+    const vl_run_options *o = run->o;
     run->begin = vl_now();
     run->next = run->first;
-    if (run->o->begin) run->o->begin(run->o->arg);
+    if (o->begin) o->begin(o->arg);
     tell(run, 0);
     while (run->next < program->op_count) {
         const uint32_t i = step->index = run->next;
         double start = vl_now();
         VL_TRY(vl_runtime_execute(step, x));
-        if (run->o->op_seconds) run->o->op_seconds[i] += vl_now() - start;
+        if (o->op_seconds) o->op_seconds[i] += vl_now() - start;
+        const vl_held *made = &run->values[program->ops[i].dst];
+        if (o->probe) VL_TRY(o->probe(o->arg, i, made->ct, made->count));
         run->before += program->ops[i].seconds;
         run->next++;
         tell(run, 0);
         const vl_run_state state = {run->r, run->values, run->next, rate_of(run, 0)};
-        if (run->o->between && run->next < program->op_count) VL_TRY(run->o->between(run->o->arg, &state));
+        if (o->between && run->next < program->op_count) VL_TRY(o->between(o->arg, &state));
     }
     return VELUM_OK;
 }

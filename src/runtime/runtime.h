@@ -48,17 +48,18 @@ typedef struct vl_progress {
 velum_status vl_runtime_run(const vl_runtime *r, vl_exec *x, const vl_eval_keys *keys, const vl_bootstrap_keys *own,
                             const vl_ciphertext *in, vl_ciphertext *out, double *op_seconds,
                             const vl_progress *progress);
-
 // The same with more to say. Zero-initialise: none of it.
 typedef struct vl_run_state vl_run_state; // what a run holds between two operations
 typedef struct vl_run_options {
     bool takes_input; // in[] becomes the run's and is left empty: each ciphertext is freed after its last reader
     double *op_seconds;
     const vl_progress *progress;
-    // After every operation but the last. Another status than VELUM_OK ends the run with it.
-    velum_status (*between)(void *arg, const vl_run_state *state);
+    // Gets the result of each operation: `count` ciphertexts that it may read until it returns. Another status than
+    // VELUM_OK ends the run with it, here and next.
+    velum_status (*probe)(void *arg, uint32_t op, const vl_ciphertext *ct, uint32_t count);
+    velum_status (*between)(void *arg, const vl_run_state *state); // after every operation but the last
     void (*begin)(void *arg); // before the first operation: `resume` has been read; may be NULL
-    void *arg;                // of both
+    void *arg;                // of all three
     // What vl_run_save wrote of the same program's run on the same input: the run goes on from there. Read up to its
     // end, and checked: VELUM_E_FORMAT before any operation.
     vl_reader *resume;
@@ -83,10 +84,13 @@ velum_status vl_sim_run_noisy(const vl_program *program, const double *in, uint6
 // Verified before, too; probe is called with the result of each operation, cts x vl_layout_room.
 typedef void (*vl_sim_probe)(void *arg, uint32_t op, const double *slots);
 velum_status vl_sim_run_probe(const vl_program *program, const double *in, vl_sim_probe probe, void *arg, double *out);
+// Both: with the model's noise.
+velum_status vl_sim_run_noisy_probe(const vl_program *program, const double *in, uint64_t seed, vl_sim_probe probe,
+                                    void *arg, double *out);
 // A program whose values are all pictures treats its requests one as the other, and the parts too: *out is the same one
 // with room for `requests` (at most slots / period, else that many) in fewer slots and the real part alone, to be
 // simulated in as much less time. Any other program stays as it is. It shares all with `program` but its values:
-// vl_free(out->values). For vl_sim_run_verified and vl_sim_run_probe: it is no program of its ring.
+// vl_free(out->values). For what does not verify (vl_sim_run_verified and the probes): it is no program of its ring.
 velum_status vl_sim_narrow(const vl_program *program, uint32_t requests, vl_program *out);
 
 #endif

@@ -22,6 +22,8 @@ struct velum_server {
 typedef struct vl_answering { // one query
     velum_server *s;
     const velum_run_options *o;
+    velum_write_fn layers; // gets the results of operations; NULL: nobody
+    void *layers_arg;
     vl_message head;
     uint8_t query_digest[VL_DIGEST_BYTES];
     uint32_t group;  // at hand

@@ -103,6 +103,33 @@ static void tell(void *arg, uint32_t done, uint32_t count, double seconds, doubl
     a->s->progress(a->s->progress_arg, &now);
 }
 
+// One ciphertext of an operation's result.
+static velum_status hand_out_one(const vl_answering *a, const vl_layer_head *h, const vl_ciphertext *ct) {
+    const velum_program *p = a->s->program;
+    vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
+    vl_frame_begin(&w, VL_FRAME_LAYER, p->program.digest);
+    vl_wire_layer_save(h, &w);
+    vl_ciphertext_save(p->params, ct, &w);
+    velum_status status = vl_frame_end(&w);
+    if (status == VELUM_OK && a->layers(a->layers_arg, w.data, w.size) != 0)
+        status = VL_FAIL(VELUM_E_IO, "the result of '%s' could not be handed out", h->name);
+    vl_writer_clear(&w);
+    return status;
+}
+
+static velum_status hand_out(void *arg, uint32_t op, const vl_ciphertext *ct, uint32_t count) {
+    const vl_answering *a = arg;
+    const vl_program *p = &a->s->program->program;
+    const uint32_t lanes = p->manifest.in.lanes;
+    vl_layer_head h = {.op = op, .first = (uint64_t)a->group * lanes, .layout = p->values[p->ops[op].dst].layout};
+    const uint64_t left = a->head.requests - h.first;
+    h.rows = left < lanes ? (uint32_t)left : lanes;
+    memcpy(h.key_id, a->head.key_id, sizeof h.key_id);
+    snprintf(h.name, sizeof h.name, "%s", p->ops[op].name);
+    for (h.ct = 0; h.ct < count; h.ct++) VL_TRY(hand_out_one(a, &h, &ct[h.ct]));
+    return VELUM_OK;
+}
+
 static velum_status keep(void *arg, const vl_run_state *state) {
     vl_server_keep(arg, state);
     return VELUM_OK;
@@ -142,6 +169,7 @@ static velum_status run_group(vl_answering *a, vl_reader *r, vl_reader *resume, 
     const vl_run_options o = {.takes_input = true,
                               .op_seconds = a->seconds,
                               .progress = s->progress ? &progress : NULL,
+                              .probe = a->layers ? hand_out : NULL,
                               .between = a->keeping ? keep : NULL,
                               .begin = begin,
                               .arg = a,
@@ -193,6 +221,23 @@ static velum_status answer_groups(vl_answering *a, vl_reader *query) {
     return status;
 }
 
+// Its name in the program; where several operations have that, what it does too, and its number among such.
+static void name_stage(const vl_program *p, uint32_t at, char *out, size_t size) {
+    const char *name = p->ops[at].name;
+    uint32_t same = 0, before = 0;
+    for (uint32_t i = 0; i < p->op_count; i++) {
+        if (strcmp(p->ops[i].name, name) != 0) continue;
+        same++;
+        before += i < at && p->ops[i].kind == p->ops[at].kind;
+    }
+    if (same == 1)
+        snprintf(out, size, "%s", name);
+    else if (before == 0)
+        snprintf(out, size, "%.40s: %s", name, vl_op_text(p->ops[at].kind));
+    else
+        snprintf(out, size, "%.40s: %s %u", name, vl_op_text(p->ops[at].kind), before + 1);
+}
+
 static void fill_report(const vl_answering *a, double total, velum_report *report) {
     const vl_program *p = &a->s->program->program;
     report->seconds = total;
@@ -205,9 +250,11 @@ static void fill_report(const vl_answering *a, double total, velum_report *repor
     const double groups = ceil((double)a->head.requests / p->manifest.in.lanes);
     for (uint32_t i = 0; i < p->op_count + 2; i++) {
         if (report->stage_count == VELUM_MAX_STAGES) break;
-        const char *name = i < p->op_count ? p->ops[i].name : i == p->op_count ? "load query" : "save answer";
         velum_stage *stage = &report->stages[report->stage_count++];
-        snprintf(stage->name, sizeof stage->name, "%s", name);
+        if (i < p->op_count)
+            name_stage(p, i, stage->name, sizeof stage->name);
+        else
+            snprintf(stage->name, sizeof stage->name, i == p->op_count ? "load query" : "save answer");
         stage->seconds = a->seconds[i];
         stage->predicted_seconds = i < p->op_count ? groups * p->ops[i].seconds : 0;
         report->predicted_seconds += stage->predicted_seconds;
@@ -242,27 +289,41 @@ static velum_status answer_query(vl_answering *a, const void *query, size_t size
     return vl_frame_end(a->w);
 }
 
-velum_status velum_server_run(velum_server *s, const void *query, size_t size, const velum_run_options *options,
-                              velum_buffer *answer, velum_report *report) {
+// *a says who takes what.
+static velum_status run_query(vl_answering *a, const void *query, size_t size, velum_buffer *answer,
+                              velum_report *report) {
     vl_writer w = vl_writer_of(VL_MAX_MESSAGE);
-    vl_answering a = {.s = s, .o = options, .begin = vl_now(), .w = &w, .keeping = options->keep != NULL};
-    a.kept = a.begin;
-    a.seconds = vl_alloc_array(s->program->program.op_count + 2, sizeof *a.seconds);
-    VL_FAIL_IF(!a.seconds, VELUM_E_NOMEM, "query");
-    velum_status status = answer_query(&a, query, size);
+    a->w = &w;
+    a->begin = a->kept = vl_now();
+    a->keeping = a->o->keep != NULL;
+    a->seconds = vl_alloc_array(a->s->program->program.op_count + 2, sizeof *a->seconds);
+    VL_FAIL_IF(!a->seconds, VELUM_E_NOMEM, "query");
+    velum_status status = answer_query(a, query, size);
     if (status == VELUM_OK) {
-        if (report) fill_report(&a, vl_now() - a.begin, report);
+        if (report) fill_report(a, vl_now() - a->begin, report);
         *answer = (velum_buffer){w.data, w.size};
     } else {
         vl_writer_clear(&w);
     }
-    vl_free(a.seconds);
+    vl_free(a->seconds);
     return status;
+}
+
+velum_status velum_server_run(velum_server *s, const void *query, size_t size, const velum_run_options *options,
+                              velum_buffer *answer, velum_report *report) {
+    vl_answering a = {.s = s, .o = options};
+    return run_query(&a, query, size, answer, report);
 }
 
 velum_status velum_server_infer(velum_server *s, const void *query, size_t size, velum_buffer *answer,
                                 velum_report *report) {
     return velum_server_run(s, query, size, &(velum_run_options){0}, answer, report);
+}
+
+velum_status velum_server_infer_layers(velum_server *s, const void *query, size_t size, velum_write_fn each, void *arg,
+                                       velum_buffer *answer) {
+    vl_answering a = {.s = s, .o = &(velum_run_options){0}, .layers = each, .layers_arg = arg};
+    return run_query(&a, query, size, answer, NULL);
 }
 
 velum_status velum_server_checkpoint(const velum_server *s, const void *query, size_t size, const void *checkpoint,

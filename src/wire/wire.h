@@ -31,6 +31,17 @@ uint32_t vl_wire_groups(const vl_layout *layout, uint64_t requests);
 void vl_wire_head_save(const vl_message *m, vl_writer *w);
 // Checks the counts against the layout: requests in 1..VL_MAX_REQUESTS, groups and cts as they follow from it.
 velum_status vl_wire_head_load(vl_reader *r, const char *what, const vl_layout *layout, vl_message *m);
+// One ciphertext of what an operation left of a group of requests; the ciphertext follows.
+typedef struct vl_layer_head {
+    uint8_t key_id[VL_KEY_ID_BYTES];
+    uint32_t op, rows; // number of the operation; requests in the group
+    uint64_t first;    // of them, from 0
+    uint32_t ct;       // of layout.cts
+    vl_layout layout;
+    char name[VL_MAX_NAME + 1]; // of the operation
+} vl_layer_head;
+void vl_wire_layer_save(const vl_layer_head *h, vl_writer *w);
+velum_status vl_wire_layer_load(vl_reader *r, vl_layer_head *out); // checks the numbers against the layout
 // VELUM_E_MISMATCH, naming both sides, if the identifiers differ.
 velum_status vl_wire_same_key(const uint8_t a[VL_KEY_ID_BYTES], const uint8_t b[VL_KEY_ID_BYTES], const char *what);
 // VELUM_E_MISMATCH if a frame's binding is not this program's digest.

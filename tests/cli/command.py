@@ -2,14 +2,17 @@
 """What the command's tests share: running it, its files, and a client and a server that have met."""
 import atexit
 import csv
+import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 SOURCE = os.environ.get("VELUM_SOURCE_DIR", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 VELUM = os.path.abspath(os.environ.get("VELUM", os.path.join(SOURCE, "build/release/velum")))
@@ -55,6 +58,71 @@ def npy(rows, kind="d", order="False", shape=None, version=1, cut=0):
     code = kind if kind in "dfqiB" else "d"
     body = struct.pack("<%d%s" % (len(flat), code), *[int(v) if code in "qiB" else v for v in flat])
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(head)) + head.encode() + body[:len(body) - cut]
+
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
+        if byte < 128:
+            return value, at
+
+
+def without_metadata(onnx):
+    """A model without its metadata, so without bounds on its inputs: a ModelProto without field 14."""
+    kept, at = b"", 0
+    while at < len(onnx):
+        start = at
+        key, at = varint(onnx, at)
+        size, at = varint(onnx, at)
+        at += size if key & 7 == 2 else 0  # else a number, and it is read
+        kept += onnx[start:at] if key >> 3 != 14 else b""
+    return kept
+
+
+def sealed(frame):
+    """A Velum file whose digest fits its content."""
+    return frame[:-32] + hashlib.blake2b(frame[:-32], digest_size=32).digest()
+
+
+def npz(path, arrays):
+    """An archive of (name, the bytes of an NPY file)."""
+    with zipfile.ZipFile(path, "w") as z:
+        for name, data in arrays:
+            z.writestr(name + ".npy", data)
+    return path
+
+
+def guide(name):
+    with open(os.path.join(SOURCE, "docs/guide", name), encoding="utf-8") as f:
+        return f.read()
+
+
+PROGRAMS = ("velum", "cd", "mv", "examples/own_model.py", "models/criteo/tsv.py")
+
+
+def guide_commands(name, leave_out=()):
+    """The shell lines of a page's blocks, without what they print: those that begin with a program that it uses."""
+    lines = []
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", guide(name), re.M | re.S):
+        if language:
+            continue
+        lines += [line for line in block.replace("\\\n", " ").splitlines() if line.split(" ")[0] in PROGRAMS]
+    return [line for line in lines if not line.startswith(tuple(leave_out))]
+
+
+def run_guide(folder, lines, path=(), timeout=280):
+    """Runs them one after another in a folder, where `velum` and what `path` has are found; what they print, by line."""
+    mark = "---- next ----"
+    script = "set -e\n" + "".join(f"{line}\necho '{mark}'\n" for line in lines)
+    os.symlink(VELUM, os.path.join(folder, "velum"))
+    found = os.pathsep.join([folder, *path, os.environ["PATH"]])
+    p = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, timeout=timeout,
+                       env={**os.environ, "PATH": found})
+    if p.returncode != 0:
+        raise AssertionError(f"{lines[p.stdout.count(mark)]}: {p.stderr}")
+    return dict(zip(lines, p.stdout.split(mark + "\n")))
 
 
 class Sides:

@@ -8,7 +8,7 @@ import struct
 import zipfile
 
 import command
-from command import COLUMNS, ERROR, EXPECTED, HEART, PATIENTS, ROWS, Case, csv_text, npy, read, run, sides
+from command import COLUMNS, ERROR, EXPECTED, HEART, PATIENTS, ROWS, Case, csv_text, npy, npz, read, run, sides
 
 TARGETS = ("latency", "throughput")
 
@@ -40,7 +40,9 @@ class Round(Case):
             self.assertEqual(j["keygen"]["eval_key_bytes"], os.path.getsize(sides(target).s("e.keys")))
             self.assertEqual(j["infer"]["requests"], len(ROWS))
             self.assertGreater(j["infer"]["peak_rss_bytes"], 1000000)
-            self.assertTrue(j["infer"]["stages"])
+            names = [s["name"] for s in j["infer"]["stages"]]
+            self.assertTrue(names)
+            self.assertEqual(len(set(names)), len(names))
             for stage in j["infer"]["stages"]:
                 self.assertEqual(set(stage), {"name", "seconds", "predicted_seconds"})
             self.assertAlmostEqual(sum(s["predicted_seconds"] for s in j["infer"]["stages"]),
@@ -93,7 +95,8 @@ class Round(Case):
                 column = [[r[COLUMNS.index(name)]] for r in values]
                 with z.open(name + ".npy", "w", force_zip64=True) as f:
                     f.write(npy(column, "f" if i % 2 else "d", shape="(%d,)" % len(column) if i % 3 else None))
-        given = [self.path("plain.csv", csv_text()), self.path("crlf.csv", csv_text(end="\r\n") + "\r\n \r\n"),
+        whole_table = npz(self.path("whole.npz"), [("anything", npy(values))])
+        given = [whole_table, self.path("plain.csv", csv_text()), self.path("crlf.csv", csv_text(end="\r\n") + "\r\n \r\n"),
                  self.path("bom.csv", b"\xef\xbb\xbf" + csv_text().encode()), self.path("quoted.csv", quoted),
                  self.path("nonewline.csv", csv_text().rstrip()), self.path("d.npy", npy(values)),
                  self.path("index.csv", "".join(("%d" % i if i else "") + "," + line + "\n"
@@ -109,6 +112,49 @@ class Round(Case):
         self.assertEqual(a, b)
         p = self.good("simulate", s.s("m.velum"), "--input", self.path("quoted.csv"))
         self.assertIn('a "note"', p.stderr)
+
+    def test_arrays_of_parts(self):
+        """An input x0 of eight numbers: one array x0, or its parts by name; the same of calibration rows."""
+        net, m = os.path.join(command.SOURCE, "tests/nn/nets/mlp_square.onnx"), self.path("m.velum")
+        rows = [[(7 * r + 3 * c) % 11 / 11 for c in range(8)] for r in range(5)]
+        parts = [("x0_%d" % c, npy([[r[c]] for r in rows])) for c in range(8)]
+        forms = [self.path("x.csv", csv_text([map(str, r) for r in rows], ["x0_%d" % c for c in range(8)])),
+                 self.path("x.npy", npy(rows)), npz(self.path("1.npz"), [("x0", npy(rows))]),
+                 npz(self.path("2.npz"), [("arr_0", npy(rows))]), npz(self.path("3.npz"), parts[::-1])]
+        made = []
+        for form in forms:
+            self.good("compile", net, "-o", m, "--calibration", form)
+            made.append(read(m))
+            a = self.object("simulate", m, "--input", form)["rows"]
+            b = self.object("simulate", net, "--input", form)["rows"]
+            for x, y in zip(sum(a, []), sum(b, [])):
+                self.assertAlmostEqual(x, y, delta=1e-9)
+        self.assertEqual(len(set(made)), 1)
+        two = [("x0", npy(rows)), ("y", npy([[1]] * 5))]  # what is not the model's is left out, with a note
+        p = self.good("simulate", m, "--input", npz(self.path("x.npz"), two))
+        self.assertIn("'y' is left out", p.stderr)
+        for arrays, says in (([("x0", npy([r[:7] for r in rows]))], "x0: 7 columns"),
+                             ([("z", npy([r[:7] for r in rows]))], "z: 7 columns, the model takes 8"),
+                             ([("x0", npy([r + r[:1] for r in rows]))], "x0: 9 columns"),
+                             (two[:1] + parts[3:4], "x0_3: is there twice"),
+                             ([("x0_3", npy(rows)), two[1]], "x0_3: 8 columns, the model takes 1 of that name"),
+                             (parts[:7], "'x0_7' is missing"),
+                             (parts[:7] + [("x0_7", npy([[1], [2]]))], "x0_7: another number of rows")):
+            self.bad(3, "simulate", m, "--input", npz(self.path("x.npz"), arrays), says=["x.npz: ", says])
+
+    def test_calibration_columns(self):
+        """What is wrong with calibration rows is said of their file, not of the model."""
+        table = self.path("calibration.csv", csv_text([r[1:] for r in ROWS], COLUMNS[1:]))
+        self.bad(3, "compile", command.MODEL, "-o", self.path("m.velum"), "--calibration", table,
+                 says=["calibration.csv: calibration: no column 'age', which the model takes"])
+        rows = [[float(v) for v in r] for r in ROWS]
+        self.bad(3, "compile", command.MODEL, "-o", self.path("m.velum"), "--calibration",
+                 self.path("c.npy", npy([r[:5] for r in rows])),
+                 says=["c.npy: calibration: 5 columns, the model takes 13"])
+        rows[2][COLUMNS.index("thal")] = 5000
+        self.bad(3, "compile", command.MODEL, "-o", self.path("m.velum"), "--calibration", self.path("d.npy", npy(rows)),
+                 says=["d.npy: calibration: row 3"])
+        self.bad(3, "compile", PATIENTS, "-o", self.path("m.velum"), "--calibration", PATIENTS, says="patients.csv: ")
 
     def test_one_row_and_threads(self):
         s = sides()

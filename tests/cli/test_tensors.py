@@ -73,10 +73,10 @@ class Tensors(Case):
         shapes = {"x0": "(6, 1, 5, 5)", "x1": "(6, 3)", "x2": "(6, 4)"}
         good = [(name, "d", shape) for name, shape in shapes.items()]
         refuse(self.archive("a.npz", good[:2]), "x2_0", "missing")
-        refuse(self.archive("b.npz", [("x0", "d", "(30, 5)"), *good[1:]]), "x0", "5 numbers a row", "takes 25")
-        refuse(self.archive("c.npz", [("x0", "d", "(25, 6)"), *good[1:]]), "x0", "6 numbers a row")
+        refuse(self.archive("b.npz", [("x0", "d", "(30, 5)"), *good[1:]]), "x0: 5 columns", "takes 25")
+        refuse(self.archive("c.npz", [("x0", "d", "(25, 6)"), *good[1:]]), "x0: 6 columns", "takes 25")
         refuse(self.archive("d.npz", [*good[:2], ("x2", "d", "(6, 5)")]), "bytes of numbers")
-        refuse(self.archive("e.npz", [good[0], ("x1", "B", "(18, 1)"), good[2]]), "x1", "1 numbers a row")
+        refuse(self.archive("e.npz", [good[0], ("x1", "B", "(18, 1)"), good[2]]), "x1: 1 column, the model takes 3")
         refuse(self.path("f.npy", npy(ROWS, shape="(6, 4, 4, 2, 2)")), "bytes of numbers")
         refuse(self.path("g.npy", npy(ROWS, shape="(12, 4, 4)")), "16 columns", "takes 32")
         refuse(self.path("h.npy", npy(ROWS, "<i2")), "type")

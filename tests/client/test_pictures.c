@@ -131,7 +131,91 @@ static void round_trips(void **state) {
     }
 }
 
+// ---- what operations leave ----
+typedef struct layers { // by operation and row, of the widest value
+    uint32_t rows, *seen;
+    double *v;
+} layers;
+
+static void keep_layer(void *user, uint32_t layer, const char *name, uint64_t row, const double *v, uint64_t count) {
+    layers *to = user;
+    (void)name;
+    assert_true(row < to->rows && count <= PICTURE_DIM);
+    to->seen[layer] += (uint32_t)count;
+    memcpy(to->v + (layer * (uint64_t)to->rows + row) * PICTURE_DIM, v, count * sizeof *v);
+}
+
+typedef struct reading {
+    const sides *s;
+    velum_layer layer;
+    layers *to;
+} reading;
+
+static int take_piece(void *arg, const void *data, size_t size) {
+    reading *r = arg;
+    const velum_layer *l = &r->layer;
+    assert_int_equal(
+        velum_client_decrypt_layer(r->s->client, r->s->secret.data, r->s->secret.size, data, size, &r->layer),
+        VELUM_OK);
+    for (uint32_t k = 0; k < l->rows && l->taken == l->pieces; k++)
+        keep_layer(r->to, l->layer, l->name, l->first + k, l->values + (size_t)k * l->columns, l->columns);
+    return 0;
+}
+
+static layers layers_new(const sides *s, uint32_t rows) {
+    const uint32_t ops = s->net.program.op_count;
+    layers l = {.rows = rows, .seen = calloc(ops, sizeof *l.seen)};
+    l.v = calloc((size_t)ops * rows * PICTURE_DIM, sizeof *l.v);
+    assert_true(l.seen && l.v);
+    return l;
+}
+
+static double deviation(const layers *a, const layers *b, uint32_t op) {
+    double sum = 0;
+    const size_t n = (size_t)a->rows * PICTURE_DIM;
+    for (size_t i = op * n; i < (op + 1) * n; i++) sum += (a->v[i] - b->v[i]) * (a->v[i] - b->v[i]);
+    return sqrt(sum / a->seen[op]);
+}
+
+// Of both parts and of several ciphertexts a value: encrypted they are those in the clear, with the noise to be
+// expected.
+static void layers_are_those_in_the_clear(void **state) {
+    (void)state;
+    for (uint32_t parts = 1; parts <= 2; parts++) {
+        sides s;
+        open_sides(&s, parts);
+        const uint32_t rows = s.client->manifest.in.lanes + 3; // two groups
+        layers all[3] = {layers_new(&s, rows), layers_new(&s, rows), layers_new(&s, rows)};
+        velum_table in = rows_of(rows), out;
+        velum_buffer query = encrypt(&s, &in), answer;
+        reading r = {.s = &s, .to = &all[0]};
+        assert_int_equal(velum_server_infer_layers(s.server, query.data, query.size, take_piece, &r, &answer),
+                         VELUM_OK);
+        assert_int_equal(velum_program_simulate_layers(s.program, &in, keep_layer, &all[1], &out), VELUM_OK);
+        velum_table_free(&out);
+        assert_int_equal(velum_program_simulate_noisy(s.program, &in, 1, keep_layer, &all[2], &out), VELUM_OK);
+        velum_table_free(&out);
+        for (uint32_t i = 0; i < s.net.program.op_count; i++) {
+            const double found = deviation(&all[0], &all[1], i), expected = deviation(&all[2], &all[1], i);
+            assert_int_equal(all[0].seen[i], all[1].seen[i]);
+            if (!(found > 0 && found < 16 * expected && expected < 32 * found))
+                fail_msg("'%s': deviation 2^%.1f, expected 2^%.1f", s.net.program.ops[i].name, log2(found),
+                         log2(expected));
+        }
+        for (uint32_t i = 0; i < 3; i++) {
+            free(all[i].seen);
+            free(all[i].v);
+        }
+        velum_layer_free(&r.layer);
+        free(in.values);
+        velum_buffer_free(&query);
+        velum_buffer_free(&answer);
+        close_sides(&s);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(queries_hold_the_pictures), cmocka_unit_test(round_trips)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(queries_hold_the_pictures), cmocka_unit_test(round_trips),
+                                       cmocka_unit_test(layers_are_those_in_the_clear)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,18 @@ static UNUSED void net_compile(const net_case *c, const void *onnx, size_t size,
     free(calibration.values);
 }
 
+// Every remark says which pass it is from.
+static UNUSED void net_notes(const net_case *c, const char *notes) {
+    static const char *const passes[] = {
+        "fold: ", "fuse: ", "ranges: ", "fit: ", "placement: ", "packing: ", "parameters: ", "keys: ", "memory: "};
+    for (const char *at = notes; *at; at += strcspn(at, "\n") + 1) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
+            known = known || strncmp(at, passes[i], strlen(passes[i])) == 0;
+        if (!known) fail_msg("%s: a note without its pass: %.80s", c->name, at);
+    }
+}
+
 static UNUSED double net_logit(const vl_program *p, double y) {
     return p->manifest.epilogue == VL_EPILOGUE_SIGMOID ? log(y / (1 - y)) : y;
 }
@@ -126,6 +138,7 @@ static UNUSED void net_run(const net_case *c) {
     velum_buffer program, client;
     double start = net_seconds(), seconds[3];
     net_compile(c, onnx, size, &p, &program, &client);
+    net_notes(c, p.notes);
     const double compiled = net_seconds() - start;
     velum_table in = net_rows(onnx, size, c->rows ? c->rows : 2, 99), want = {0}, got = {0};
     net_must(vl_nn_evaluate(onnx, size, &in, &want), c, "evaluate");
@@ -139,9 +152,8 @@ static UNUSED void net_run(const net_case *c) {
     }
     uint32_t refreshed = 0;
     for (uint32_t i = 0; i < p.op_count; i++) refreshed += p.ops[i].kind == VL_OP_BOOTSTRAP;
-    const char *expected = strstr(p.notes, "error: about ");
-    assert_non_null(expected);
-    const double typical = strtod(expected + strlen("error: about "), NULL);
+    const double typical = p.manifest.error_expected;
+    assert_true(typical > 0);
     print_message(
         "%-14s N=2^%u %2u limbs %4u lanes %2u bootstraps: error %.2e, %.2e expected, %.2e declared, answers to %.2g; "
         "compile %.2f keys %.2f load %.2f run %.2f s\n",

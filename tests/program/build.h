@@ -30,6 +30,7 @@ typedef struct build_options { // zero-initialise: 0 means default
     uint32_t security; // 0: INSECURE, for speed; 128: 40 + 30 bits a level, log_n 13
     uint32_t seed;     // of the weights
     vl_epilogue epilogue;
+    bool calibrated; // by ages 40 to 60 (as a feature -1/3 to 0, covered from -1/2 to 1/6), one sex, all codes
 } build_options;
 
 static inline void build_must(bool ok, const char *what) {
@@ -94,12 +95,21 @@ static inline void build_manifest(const build_options *o, vl_manifest *m) {
     m->features[0] = (vl_feature){1, 0};
     m->features[1] = (vl_feature){2, 0};
     m->features[2] = (vl_feature){4, 3};
+    if (o->calibrated) {
+        static const vl_range seen[BUILD_INPUTS] = {{40, 60}, {1, 1}, {0, 8}}, covered[3] = {{-0.5, 1.0 / 6}, {1, 1}};
+        m->seen = vl_alloc_array(BUILD_INPUTS, sizeof *m->seen);
+        m->covered = vl_alloc_array(3, sizeof *m->covered);
+        build_must(m->seen && m->covered, "memory");
+        memcpy(m->seen, seen, sizeof seen);
+        memcpy(m->covered, covered, sizeof covered);
+    }
     m->output_count = BUILD_OUTPUTS;
     m->outputs = vl_alloc_array(BUILD_OUTPUTS, sizeof *m->outputs);
     m->outputs[0] = vl_strdup("low");
     m->outputs[1] = vl_strdup("high");
     m->epilogue = o->epilogue;
     m->error_bound = o->security ? 0x1p-11 : 0x1p-23;
+    m->error_expected = m->error_bound / 64;
 }
 
 static inline vl_layout build_layout(const build_options *o, uint32_t dim, uint32_t valid) {

@@ -210,6 +210,56 @@ static void tables_by_name_and_by_position(void **state) {
     vl_program_clear(&p);
 }
 
+// What calibration rows did not cover, by feature; a value counts once.
+static void unseen_values(void **state) {
+    (void)state;
+    vl_program p;
+    build_program(&(build_options){.calibrated = true}, &p);
+    double rows[][BUILD_INPUTS] = {{40, 1, 0}, {60, 1, 8}, {69, 1, 0}, {30, 1, 0}, {70.5, 1, 3},
+                                   {29, 0, 3}, {60, 0, 5}, {50, 1, 5}, {120, 1, 5}};
+    velum_table t = {.columns = BUILD_INPUTS, .rows = 4, .values = rows[0]};
+    velum_unseen u = {.values = 77};
+    assert_int_equal(vl_manifest_unseen(&p.manifest, &t, &u), VELUM_OK); // up to the margin
+    assert_int_equal(u.values, 0);
+    assert_int_equal(u.rows, 0);
+    t.rows = sizeof rows / sizeof *rows;
+    assert_int_equal(vl_manifest_unseen(&p.manifest, &t, &u), VELUM_OK);
+    assert_int_equal(u.values, 5);
+    assert_int_equal(u.rows, 4);
+    assert_int_equal(u.row, 5);
+    assert_int_equal(u.input, 0);
+    assert_true(u.value == 70.5 && u.lo == 40 && u.hi == 60);
+    char *names[] = {"code", "age", "sex"};
+    double by_name[] = {3, 50, 0};
+    velum_table named = {.columns = 3, .rows = 1, .names = names, .values = by_name};
+    assert_int_equal(vl_manifest_unseen(&p.manifest, &named, &u), VELUM_OK);
+    assert_true(u.values == 1 && u.row == 1 && u.input == 1 && u.value == 0 && u.lo == 1 && u.hi == 1);
+    by_name[1] = 121; // refused: no count
+    u.values = 77;
+    assert_int_equal(vl_manifest_unseen(&p.manifest, &named, &u), VELUM_E_VALUE);
+    assert_int_equal(u.values, 77);
+    vl_feature *more = vl_alloc_array(4, sizeof *more); // the same number once more
+    vl_range *covered = vl_alloc_array(4, sizeof *covered);
+    assert_true(more && covered);
+    memcpy(more, p.manifest.features, 3 * sizeof *more);
+    memcpy(covered, p.manifest.covered, 3 * sizeof *covered);
+    more[3] = more[0];
+    covered[3] = covered[0];
+    vl_free(p.manifest.features);
+    vl_free(p.manifest.covered);
+    p.manifest.features = more;
+    p.manifest.covered = covered;
+    p.manifest.feature_count++;
+    p.manifest.in.dim++;
+    assert_int_equal(vl_manifest_unseen(&p.manifest, &t, &u), VELUM_OK);
+    assert_int_equal(u.values, 5);
+    vl_program_clear(&p);
+    build_program(&(build_options){0}, &p); // not calibrated
+    assert_int_equal(vl_manifest_unseen(&p.manifest, &t, &u), VELUM_OK);
+    assert_int_equal(u.values, 0);
+    vl_program_clear(&p);
+}
+
 static void epilogues(void **state) {
     (void)state;
     vl_manifest m = {.output_count = 4};
@@ -253,6 +303,44 @@ static void save_again(const vl_manifest *m, const uint8_t digest[VL_DIGEST_BYTE
     assert_int_equal(w.size, size);
     assert_memory_equal(w.data, want, size);
     vl_writer_clear(&w);
+}
+
+static void calibration_is_kept(void **state) {
+    (void)state;
+    vl_program p;
+    build_program(&(build_options){.calibrated = true}, &p);
+    vl_writer w = vl_writer_of((size_t)1 << 20);
+    vl_manifest_save(&p.manifest, &w);
+    vl_reader r = vl_reader_of(w.data, w.size);
+    vl_manifest m;
+    assert_int_equal(vl_manifest_load(&r, &m), VELUM_OK);
+    assert_memory_equal(m.seen, p.manifest.seen, BUILD_INPUTS * sizeof *m.seen);
+    assert_memory_equal(m.covered, p.manifest.covered, 3 * sizeof *m.covered);
+    assert_true(m.error_expected == p.manifest.error_expected);
+    vl_manifest_clear(&m);
+    const vl_range bad[] = {{1, 0}, {NAN, 1}, {0, INFINITY}, {-INFINITY, 0}};
+    for (size_t i = 0; i < 2 * sizeof bad / sizeof *bad; i++) {
+        vl_range *at = i % 2 ? &p.manifest.seen[2] : &p.manifest.covered[1], good = *at;
+        *at = bad[i / 2];
+        w.size = 0;
+        vl_manifest_save(&p.manifest, &w);
+        r = vl_reader_of(w.data, w.size);
+        assert_int_equal(vl_manifest_load(&r, &m), VELUM_E_FORMAT);
+        assert_non_null(
+            strstr(velum_last_error(), i % 2 ? "calibrated inputs: range 2" : "calibrated features: range 1"));
+        *at = good;
+    }
+    const double errors[] = {-1, NAN, INFINITY};
+    for (size_t i = 0; i < 3; i++) {
+        p.manifest.error_expected = errors[i];
+        w.size = 0;
+        vl_manifest_save(&p.manifest, &w);
+        r = vl_reader_of(w.data, w.size);
+        assert_int_equal(vl_manifest_load(&r, &m), VELUM_E_FORMAT);
+        assert_non_null(strstr(velum_last_error(), "expected error"));
+    }
+    vl_writer_clear(&w);
+    vl_program_clear(&p);
 }
 
 static void round_trip(void **state) {
@@ -403,6 +491,8 @@ int main(void) {
         cmocka_unit_test(bad_values_are_refused_and_named),
         cmocka_unit_test(one_hot_vectors),
         cmocka_unit_test(tables_by_name_and_by_position),
+        cmocka_unit_test(unseen_values),
+        cmocka_unit_test(calibration_is_kept),
         cmocka_unit_test(epilogues),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(damage_is_refused),

@@ -55,10 +55,11 @@ static void stepping(vl_program *p) {
 }
 
 static void network(vl_program *p) { build_program(&(build_options){.log_n = 4}, p); }
-static void lanes(vl_program *p) { build_program(&(build_options){.log_n = 6, .lanes = 4}, p); }
-static void spread(vl_program *p) { build_program(&(build_options){.net = BUILD_SPREAD, .log_n = 4}, p); }
-static void branches(vl_program *p) { build_program(&(build_options){.net = BUILD_BRANCHES, .log_n = 5}, p); }
-static void chebyshev(vl_program *p) { build_program(&(build_options){.net = BUILD_CHEBYSHEV, .log_n = 5}, p); }
+static void lanes(vl_program *p) { build_program(&(build_options){.log_n = 5, .lanes = 2}, p); }
+static void spread(vl_program *p) { build_program(&(build_options){.log_n = 4, .net = BUILD_SPREAD}, p); }
+static void branches(vl_program *p) { build_program(&(build_options){.log_n = 4, .net = BUILD_BRANCHES}, p); }
+static void chebyshev(vl_program *p) { build_program(&(build_options){.log_n = 4, .net = BUILD_CHEBYSHEV}, p); }
+static void calibrated(vl_program *p) { build_program(&(build_options){.log_n = 4, .calibrated = true}, p); }
 
 static void picturing(vl_program *p, uint32_t parts) {
     picture_net net;
@@ -74,17 +75,12 @@ static void booting_sparse(vl_program *p) { boot_program(&(boot_options){.sparse
 static const struct {
     const char *name;
     void (*make)(vl_program *p);
-} seeds[] = {{"network", network},
-             {"lanes", lanes},
-             {"spread", spread},
-             {"branches", branches},
-             {"chebyshev", chebyshev},
-             {"compare", comparing},
-             {"steps", stepping},
-             {"bootstrap", booting},
-             {"bootstrap_sparse", booting_sparse},
-             {"pictures", pictures},
-             {"pictures_real", pictures_real}};
+} seeds[] = {{"network", network},     {"lanes", lanes},
+             {"spread", spread},       {"branches", branches},
+             {"chebyshev", chebyshev}, {"calibrated", calibrated},
+             {"compare", comparing},   {"steps", stepping},
+             {"bootstrap", booting},   {"bootstrap_sparse", booting_sparse},
+             {"pictures", pictures},   {"pictures_real", pictures_real}};
 
 static void path_of(const char *kind, const char *name, char *out, size_t size) {
     const char *source = getenv("VELUM_SOURCE_DIR");

@@ -2,6 +2,7 @@
 // A bootstrapped program from key generation to the decrypted answer through the public functions.
 #include "client/session.h"
 #include "program/boot.h"
+#include "runtime/program_api.h"
 
 static void open_session(session *s, const boot_options *o) {
     *s = (session){0};
@@ -57,6 +58,32 @@ static void from_keys_to_answers(void **state) {
     }
 }
 
+// A ReLU's parts have its name in a compiled program; a report tells them apart.
+static void parts_have_names(void **state) {
+    (void)state;
+    session s;
+    open_session(&s, &(boot_options){0});
+    vl_program *p = &s.program->program;
+    for (uint32_t i = 3; i < 7; i++) {
+        vl_free(p->ops[i].name);
+        p->ops[i].name = vl_strdup("second/Relu");
+    }
+    assert_int_equal(velum_server_new(s.program, s.keys.data, s.keys.size, 2, &s.server), VELUM_OK);
+    velum_buffer query = session_query(&s, 0, 1), answer;
+    velum_report report;
+    assert_int_equal(velum_server_infer(s.server, query.data, query.size, &answer, &report), VELUM_OK);
+    static const char *const names[] = {"second/Conv",
+                                        "second/Relu: bootstrap",
+                                        "second/Relu: comparison",
+                                        "second/Relu: bootstrap 2",
+                                        "second/Relu: gate",
+                                        "last/Conv"};
+    for (uint32_t i = 0; i < 6; i++) assert_string_equal(report.stages[2 + i].name, names[i]);
+    velum_buffer_free(&answer);
+    velum_buffer_free(&query);
+    session_clear(&s);
+}
+
 static void count_calls(void *arg, const velum_progress *p) {
     uint64_t *calls = arg;
     assert_true(p->done <= p->count && p->left >= 0 && p->seconds >= 0);
@@ -105,6 +132,7 @@ static void keys_must_be_whole(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_keys_to_answers),
+        cmocka_unit_test(parts_have_names),
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(keys_must_be_whole),
     };

@@ -105,6 +105,7 @@ static void pass(const vl_mix_pass *p) {
             for (uint32_t j = 0; j < p->terms; j++) scalar[r][j] = (double)(int64_t)p->s[(row + r) * p->stride + j];
         for (size_t i = 0; i < p->words / LANES; i++) {
             const size_t at = p->at + i * LANES;
+            if (i % 2 == 0) vl_mix_fetch(p, i * LANES, 2 * LANES, row, rows);
 #define CASE(r)                                                                                                        \
     case r: mix_rows(p, &t[i], at, row, scalar, &all, r); break
             switch (rows) {
@@ -120,7 +121,7 @@ static void pass(const vl_mix_pass *p) {
 
 void vl_avx2_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
                  const uint64_t *s, size_t n) {
-    if (rows > 2 || count > FEW)
+    if (rows > 3 || count > FEW)
         vl_mix_passes(pass, m, dst, rows, x, count, s, n);
     else
         for (uint32_t r = 0; r < rows; r++) vl_avx2_dot_scalar(m, dst[r], x, s + (size_t)r * count, count, n);

@@ -43,7 +43,7 @@ void vl_ifma_ntt_forward(const vl_modulus *m, uint64_t *dst, const uint64_t *src
 void vl_ifma_ntt_inverse(const vl_modulus *m, uint64_t *dst, const uint64_t *src, uint64_t scalar);
 void vl_ifma_dot2(const vl_modulus *m, uint64_t *dst0, uint64_t *dst1, const uint64_t *const *x,
                   const uint64_t *const *k0, const uint64_t *const *k1, uint32_t count, size_t n);
-// dst = sum_j s[j] x[j], count <= 64, n a multiple of 8.
+// dst = sum_j s[j] x[j], count <= 4096, n a multiple of 8.
 void vl_ifma_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *const *x, const uint64_t *s, uint32_t count,
                         size_t n);
 void vl_ifma_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,

@@ -7,7 +7,8 @@
 #define ROWS 5
 #define TILE 2 // vectors
 #define WORDS (TILE * LANES)
-#define FEW 64 // terms that are summed where they lie, if rows are few
+#define FEW 64         // terms that are summed where they lie, if rows are few
+#define FEW_ALONE 4096 // the same for one row
 
 typedef struct tile {
     _Alignas(64) uint64_t x[VL_MIX_DEPTH][WORDS];
@@ -49,9 +50,8 @@ static void gather(tile *t, const vl_mix_pass *p, const mix_consts *c) {
     for (size_t i = 0; i < p->words / WORDS; i++) start(&t[i], p->terms, c);
 }
 
-// Rows [row, row + rows) of tile t at word `at` of the strip. `next`: of every second limb this word is wanted soon.
-INLINE void mix_rows(const vl_mix_pass *p, const tile *t, size_t at, uint32_t row, const uint64_t *const *next,
-                     size_t next_at, const mix_consts *c, unsigned rows) {
+// Rows [row, row + rows) of tile t at word `at` of the strip.
+INLINE void mix_rows(const vl_mix_pass *p, const tile *t, size_t at, uint32_t row, const mix_consts *c, unsigned rows) {
     const uint64_t *scalar = p->s + row * p->stride;
     uint64_t *const *dst = p->dst + row;
     at += p->at;
@@ -66,7 +66,6 @@ INLINE void mix_rows(const vl_mix_pass *p, const tile *t, size_t at, uint32_t ro
         }
     uint32_t j = 0;
     for (; j + 1 < p->terms; j += 2) {
-        if (next) _mm_prefetch((const char *)(next[j] + next_at), _MM_HINT_T1);
         const vec a[TILE] = {load(t->x[j]), load(t->x[j] + LANES)};
         const vec b[TILE] = {load(t->x[j + 1]), load(t->x[j + 1] + LANES)};
 #pragma GCC unroll 5
@@ -90,13 +89,11 @@ static void pass(const vl_mix_pass *p) {
     tile t[VL_MIX_STRIP / WORDS];
     gather(t, p, &c);
     for (size_t at = 0; at < p->words; at += WORDS)
-        for (uint32_t row = 0, part = 0, rows; row < p->rows; row += rows, part++) {
-            // The first four parts fetch the next strip's tile: a line each of the even or of the odd limbs.
-            const uint64_t *const *next = p->next && part < 4 ? p->next + part % 2 : NULL;
-            const size_t next_at = p->next_at + at + part / 2 * LANES;
+        for (uint32_t row = 0, rows; row < p->rows; row += rows) {
             rows = vl_mix_rows(p->rows - row, ROWS);
+            vl_mix_fetch(p, at, WORDS, row, rows);
 #define CASE(r)                                                                                                        \
-    case r: mix_rows(p, &t[at / WORDS], at, row, next, next_at, &c, r); break
+    case r: mix_rows(p, &t[at / WORDS], at, row, &c, r); break
             switch (rows) {
                 CASE(1);
                 CASE(2);
@@ -110,7 +107,7 @@ static void pass(const vl_mix_pass *p) {
 
 void vl_ifma_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const uint64_t *const *x, uint32_t count,
                  const uint64_t *s, size_t n) {
-    if (rows > 2 || count > FEW)
+    if (rows > 3 || count > (rows == 1 ? FEW_ALONE : FEW))
         vl_mix_passes(pass, m, dst, rows, x, count, s, n);
     else
         for (uint32_t r = 0; r < rows; r++) vl_ifma_dot_scalar(m, dst[r], x, s + (size_t)r * count, count, n);

@@ -130,10 +130,16 @@ INLINE void dot_scalar_rows(const wide_consts *k, uint64_t *dst, const uint64_t 
                             uint32_t count, size_t at, unsigned rows) {
     sums sum;
     clear(&sum, rows);
-    for (uint32_t j = 0; j < count; j++) {
-        const vec w = splat(s[j]);
+    for (uint32_t j = 0; j < count;) {
+        // After settling hi < 2q, 48 more products add less than 12 q.
+        const uint32_t end = count - j > 48 ? j + 48 : count;
+        for (; j < end; j++) {
+            const vec w = splat(s[j]);
 #pragma GCC unroll 4
-        for (unsigned r = 0; r < rows; r++) accumulate(&sum, r, load(x[j] + at + r * LANES), w);
+            for (unsigned r = 0; r < rows; r++) accumulate(&sum, r, load(x[j] + at + r * LANES), w);
+        }
+        if (j < count)
+            for (unsigned r = 0; r < rows; r++) sum.hi[r] = settle_high(sum.hi[r], k->c.q);
     }
     finish(dst + at, &sum, rows, count > VL_IFMA_PLAIN_TERMS, k, 0xff, true);
 }

@@ -257,10 +257,15 @@ velum_status vl_sim_run(const vl_program *p, const double *in, double *out) {
 
 velum_status vl_sim_run_noisy(const vl_program *p, const double *in, uint64_t seed, double *out) {
     VL_TRY(vl_program_verify(p));
+    return vl_sim_run_noisy_probe(p, in, seed, NULL, NULL, out);
+}
+
+velum_status vl_sim_run_noisy_probe(const vl_program *p, const double *in, uint64_t seed, vl_sim_probe probe, void *arg,
+                                    double *out) {
     noise *t = vl_alloc(sizeof *t);
     VL_FAIL_IF(!t, VELUM_E_NOMEM, "simulation: noise");
     velum_status status = noise_begin(p, seed, t);
-    if (status == VELUM_OK) status = run(p, t, in, NULL, NULL, out);
+    if (status == VELUM_OK) status = run(p, t, in, probe, arg, out);
     vl_free(t->draw);
     vl_free(t);
     return status;

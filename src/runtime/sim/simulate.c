@@ -41,12 +41,18 @@ velum_status vl_sim_narrow(const vl_program *p, uint32_t requests, vl_program *o
 
 // ---- rows ----
 
+typedef struct noise { // that a simulation has
+    bool any;
+    uint64_t seed;
+} noise;
+
 typedef struct layer_probe { // hands on what each operation leaves of the rows at hand
     const vl_program *program;
     velum_layer_fn each;
     void *user;
     uint64_t first;
     uint32_t rows;
+    noise noise;
     double *values; // room for the rows of the widest value
 } layer_probe;
 
@@ -64,7 +70,10 @@ static velum_status simulate_group(const vl_program *p, const double *features, 
                                    double *row, layer_probe *probe) {
     const vl_manifest *m = &p->manifest;
     for (uint32_t i = 0; i < m->in.cts; i++) vl_layout_pack(&m->in, i, features, n, in + i * vl_layout_room(&m->in));
-    VL_TRY(vl_sim_run_probe(p, in, show_layer, probe, out));
+    if (probe->noise.any)
+        VL_TRY(vl_sim_run_noisy_probe(p, in, probe->noise.seed++, show_layer, probe, out));
+    else
+        VL_TRY(vl_sim_run_probe(p, in, show_layer, probe, out));
     for (uint32_t i = 0; i < m->out.cts; i++) vl_layout_unpack(&m->out, i, out + i * vl_layout_room(&m->out), n, row);
     return VELUM_OK;
 }
@@ -97,14 +106,10 @@ static velum_status simulate_rows(const vl_program *p, const double *features, l
     return status;
 }
 
-velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out) {
-    return velum_program_simulate_layers(p, in, NULL, NULL, out);
-}
-
-velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
-                                           void *user, velum_table *out) {
+static velum_status simulate(const velum_program *p, const velum_table *in, noise with, velum_layer_fn each, void *user,
+                             velum_table *out) {
     const vl_manifest *m = &p->program.manifest;
-    layer_probe probe = {.program = &p->program, .each = each, .user = user};
+    layer_probe probe = {.program = &p->program, .each = each, .user = user, .noise = with};
     double *features = NULL;
     velum_table t = {0};
     vl_program narrow;
@@ -123,4 +128,18 @@ velum_status velum_program_simulate_layers(const velum_program *p, const velum_t
     }
     *out = t;
     return VELUM_OK;
+}
+
+velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out) {
+    return simulate(p, in, (noise){0}, NULL, NULL, out);
+}
+
+velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
+                                           void *user, velum_table *out) {
+    return simulate(p, in, (noise){0}, each, user, out);
+}
+
+velum_status velum_program_simulate_noisy(const velum_program *p, const velum_table *in, uint64_t seed,
+                                          velum_layer_fn each, void *user, velum_table *out) {
+    return simulate(p, in, (noise){true, seed}, each, user, out);
 }
