@@ -419,7 +419,8 @@ static velum_status emit_calibration(const vl_nn_prologue *p, vl_manifest *m) {
     m->seen = vl_alloc_array(p->input_count, sizeof *m->seen);
     m->covered = vl_alloc_array(p->group_count, sizeof *m->covered);
     VL_FAIL_IF(!m->seen || !m->covered, VELUM_E_NOMEM, "manifest");
-    memcpy(m->seen, p->seen, p->input_count * sizeof *m->seen);
+    for (uint32_t i = 0; i < p->input_count; i++)
+        if (vl_manifest_is_number(m, i)) m->seen[i] = p->seen[i];
     for (uint32_t g = 0; g < p->group_count; g++) m->covered[g] = p->groups[g].covered;
     return VELUM_OK;
 }

@@ -38,8 +38,8 @@ static void explain_inputs(const vl_manifest *m, vl_writer *w) {
             at += (size_t)snprintf(accepts + at, sizeof accepts - at, "%s%.6g", k ? " " : "", in->values[k]);
         say(w, "%-12s %-24s ", in->name, accepts);
         if (m->seen) {
-            char seen[64];
-            snprintf(seen, sizeof seen, "%.6g to %.6g", m->seen[i].lo, m->seen[i].hi);
+            char seen[64] = "";
+            if (vl_manifest_is_number(m, i)) snprintf(seen, sizeof seen, "%.6g to %.6g", m->seen[i].lo, m->seen[i].hi);
             say(w, "%-24s ", seen);
         }
         say(w, "%s\n", in->description);

@@ -47,6 +47,12 @@ static uint32_t input_of(const vl_manifest *m, uint32_t step) {
     return m->steps[step].src;
 }
 
+bool vl_manifest_is_number(const vl_manifest *m, uint32_t input) {
+    for (uint32_t i = 0; i < m->feature_count; i++)
+        if (m->features[i].depth == 0 && input_of(m, m->features[i].step) == input) return true;
+    return false;
+}
+
 // last[input] = row for what is found in it: a value counts once, however many features are made of it.
 static void find_unseen(const vl_manifest *m, const double *features, const double *raw, uint64_t row, uint64_t *last,
                         velum_unseen *u) {
