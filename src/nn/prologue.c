@@ -416,11 +416,18 @@ static velum_status emit_inputs(const vl_nn_prologue *p, vl_manifest *m) {
 }
 
 static velum_status emit_calibration(const vl_nn_prologue *p, vl_manifest *m) {
+    bool *number = vl_alloc_array(p->input_count, sizeof *number);
     m->seen = vl_alloc_array(p->input_count, sizeof *m->seen);
     m->covered = vl_alloc_array(p->group_count, sizeof *m->covered);
-    VL_FAIL_IF(!m->seen || !m->covered, VELUM_E_NOMEM, "manifest");
-    memcpy(m->seen, p->seen, p->input_count * sizeof *m->seen);
+    if (!number || !m->seen || !m->covered) {
+        vl_free(number);
+        return VL_FAIL(VELUM_E_NOMEM, "manifest");
+    }
+    vl_manifest_numbers(m, number);
+    for (uint32_t i = 0; i < p->input_count; i++)
+        if (number[i]) m->seen[i] = p->seen[i];
     for (uint32_t g = 0; g < p->group_count; g++) m->covered[g] = p->groups[g].covered;
+    vl_free(number);
     return VELUM_OK;
 }
 

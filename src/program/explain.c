@@ -60,20 +60,23 @@ static uint32_t elements_from(const vl_manifest *m, uint32_t i) {
     return n;
 }
 
-// What calibration saw of `count` inputs together.
-static void explain_seen(const vl_range *seen, uint32_t count, vl_writer *w) {
-    vl_range all = seen[0];
-    for (uint32_t i = 1; i < count; i++) {
+// What calibration saw of those of `count` inputs together that are numbers.
+static void explain_seen(const vl_range *seen, const bool *number, uint32_t count, vl_writer *w) {
+    vl_range all = {INFINITY, -INFINITY};
+    for (uint32_t i = 0; i < count; i++) {
+        if (!number[i]) continue;
         all.lo = fmin(all.lo, seen[i].lo);
         all.hi = fmax(all.hi, seen[i].hi);
     }
-    char text[64];
-    snprintf(text, sizeof text, "%.6g to %.6g", all.lo, all.hi);
+    char text[64] = "";
+    if (all.lo <= all.hi) snprintf(text, sizeof text, "%.6g to %.6g", all.lo, all.hi);
     say(w, "%-24s ", text);
 }
 
 static void explain_inputs(const vl_manifest *m, vl_writer *w) {
-    say(w, "\n%-12s %-24s %s\n", "input", "accepts", m->seen ? "calibrated by" : "");
+    bool *number = m->seen ? vl_alloc_array(m->input_count, sizeof *number) : NULL;
+    if (number) vl_manifest_numbers(m, number);
+    say(w, "\n%-12s %-24s %s\n", "input", "accepts", number ? "calibrated by" : "");
     for (uint32_t i = 0, count; i < m->input_count; i += count) {
         const vl_input *in = &m->inputs[i];
         count = elements_from(m, i);
@@ -87,9 +90,10 @@ static void explain_inputs(const vl_manifest *m, vl_writer *w) {
         snprintf(name, sizeof name, "%s", in->name);
         if (count > 1) snprintf(name, sizeof name, "%.*s_0 to _%u", (int)stem_of(in->name, 0), in->name, count - 1);
         say(w, "%-12s %-24s ", name, accepts);
-        if (m->seen) explain_seen(&m->seen[i], count, w);
+        if (number) explain_seen(&m->seen[i], &number[i], count, w);
         say(w, "%s\n", in->description);
     }
+    vl_free(number);
 }
 
 // The client's steps by kind, and what they become.

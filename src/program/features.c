@@ -47,6 +47,12 @@ static uint32_t input_of(const vl_manifest *m, uint32_t step) {
     return m->steps[step].src;
 }
 
+void vl_manifest_numbers(const vl_manifest *m, bool *number) {
+    memset(number, 0, m->input_count * sizeof *number);
+    for (uint32_t i = 0; i < m->feature_count; i++)
+        if (m->features[i].depth == 0) number[input_of(m, m->features[i].step)] = true;
+}
+
 // last[input] = row for what is found in it: a value counts once, however many features are made of it.
 static void find_unseen(const vl_manifest *m, const double *features, const double *raw, uint64_t row, uint64_t *last,
                         velum_unseen *u) {

@@ -88,8 +88,8 @@ typedef struct vl_manifest {
     vl_input *inputs;
     vl_step *steps;
     vl_feature *features;
-    // Compiled with calibration rows: by input the least and the largest raw value of the rows; by feature (depth 0)
-    // what ranges of values and activations are laid out for. Else NULL, both.
+    // Compiled with calibration rows: by input (a number) the least and the largest raw value of the rows; by feature
+    // (depth 0) what ranges of values and activations are laid out for. Else NULL, both.
     vl_range *seen, *covered;
     vl_layout in; // of the encrypted input; in.dim = total features
     uint16_t in_level;
@@ -129,6 +129,8 @@ void vl_manifest_epilogue(const vl_manifest *m, double *out);
 // The prologue over all rows of a table, its columns matched by name (by position where it has no names):
 // (*out)[row * in.dim + feature]. Rows are numbered from 1 in messages.
 velum_status vl_manifest_features(const vl_manifest *m, const velum_table *in, double **out);
+// By input: whether a number is encrypted that is made of it, and not only one-hot vectors.
+void vl_manifest_numbers(const vl_manifest *m, bool *number);
 // The values that the program was not calibrated for, in rows that are accepted: see velum_client_unseen.
 velum_status vl_manifest_unseen(const vl_manifest *m, const velum_table *in, velum_unseen *out);
 // An output table with its column names set and `rows` rows of zeros.

@@ -59,6 +59,9 @@ class Guide(Case):
         self.near(model, expected, 1e-5)
         self.near(program, expected, 1e-2)
         self.near(column(printed[lines[-1]]), program, 1e-4)
+        explained = printed["velum explain pump.velum"]
+        self.assertRegex(explained, r"(?m)^age +any number +\S+ to \S+ *$")
+        self.assertRegex(explained, r"(?m)^kind +0 1 2 *$")  # a category: calibration says nothing of it
         # The layers that the page shows are the layers that there are, and none departs.
         for line in lines:
             if line.startswith("velum check"):
