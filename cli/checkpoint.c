@@ -18,6 +18,7 @@ static int name_file(const cli_args *args, cli_checkpoint *c) {
     int n = folder ? snprintf(c->path, sizeof c->path, "%s/%s.part", folder, name)
                    : snprintf(c->path, sizeof c->path, "%s.part", name);
     if (n >= (int)sizeof c->path - 16) return cli_fail(CLI_USAGE, "%s: the name is too long", output);
+    snprintf(c->temp, sizeof c->temp, "%.*s-next", PATH_MAX - 16, c->path);
     return CLI_OK;
 }
 
@@ -54,11 +55,12 @@ int cli_checkpoint_find(const cli_args *args, double expected, cli_checkpoint *c
     return code;
 }
 
+// What a killed run left half written goes: the name is always the same.
 static int begin(cli_checkpoint *c) {
-    snprintf(c->temp, sizeof c->temp, "%.*s-XXXXXX", PATH_MAX - 16, c->path);
     sigset_t old;
     cli_signals_block(&old);
-    c->fd = mkostemp(c->temp, O_CLOEXEC); // mode 0600
+    unlink(c->temp);
+    c->fd = open(c->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (c->fd >= 0) cli_temp_remember(c->temp);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return c->fd < 0 ? -1 : 0;
@@ -121,5 +123,7 @@ int cli_checkpoint_keep(void *arg, const void *data, size_t size) {
 
 void cli_checkpoint_end(cli_checkpoint *c, bool done) {
     drop(c);
-    if (done && c->path[0]) unlink(c->path);
+    if (!done || !c->path[0]) return;
+    unlink(c->temp);
+    unlink(c->path);
 }

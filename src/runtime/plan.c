@@ -139,6 +139,7 @@ static uint64_t working(const vl_params *p, const vl_program *program, const vl_
     if (slots > 1 && vl_runtime_is_each(op->kind))
         at_least(&most, slots * vl_arena_need(vl_runtime_each_scratch(p, program, op)) +
                             vl_arena_need(threads * sizeof(vl_exec)));
+    if (op->kind == VL_OP_SPREAD) at_least(&most, vl_spread_encode_scratch(p, op->level));
     if (op->kind == VL_OP_SPREAD) at_least(&most, vl_spread_scratch(p, &op->spread, op->level, most_threads));
     return most;
 }

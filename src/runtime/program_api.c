@@ -52,7 +52,9 @@ velum_status velum_program_explain(const velum_program *p, velum_buffer *text) {
                  "ciphertexts %.1f, scratch %.1f%s\n",
                  (double)m.total / 1e6, (double)m.tables / 1e6, (double)m.program / 1e6, (double)m.weights / 1e6,
                  (double)m.bootstrap / 1e6, (double)m.keys / 1e6, (double)m.ciphertexts / 1e6, (double)m.scratch / 1e6,
-                 m.spare == UINT64_MAX ? "" : "; diagonals that do not fit are made at each use");
+                 m.maps_at_use           ? "; linear maps are prepared at each use"
+                 : m.spare == UINT64_MAX ? ""
+                                         : "; diagonals that do not fit are made at each use");
     vl_write_bytes(&w, line, (size_t)n + 1);
     return give(&w, status, text);
 }

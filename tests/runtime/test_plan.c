@@ -61,6 +61,7 @@ static void same_bits_for_every_thread_count(void **state) {
         fixture f;
         open_one(&f, i, 1);
         const vl_manifest *m = &f.program.manifest;
+        if (i >= NETS) assert_false(vl_runtime_plan(f.params, &f.program).maps_at_use);
         vl_ciphertext *in = fixture_encrypt(&f), *first = vl_alloc_array(m->out.cts, sizeof *first);
         for (unsigned threads = 1; threads <= 3; threads++) {
             vl_exec x;
@@ -68,8 +69,10 @@ static void same_bits_for_every_thread_count(void **state) {
             vl_ciphertext *out = vl_alloc_array(m->out.cts, sizeof *out);
             size_t scratch = vl_runtime_plan(f.params, &f.program).scratch;
             assert_int_equal(vl_exec_init(&x, threads, threads == 3 ? 2 * scratch : scratch), VELUM_OK);
+            f.program.memory_bytes = threads == 2; // constants made at each use
             assert_int_equal(vl_runtime_new(&x, f.params, f.encoder, &f.program, &runtime), VELUM_OK);
             assert_int_equal(vl_runtime_run(runtime, &x, &f.keys, NULL, in, out, NULL, NULL), VELUM_OK);
+            if (i >= NETS) assert_true((runtime->op[0].spread == NULL) == (threads == 2));
             for (uint32_t k = 0; k < m->out.cts; k++)
                 for (uint32_t c = 0; threads > 1 && c < 2; c++)
                     assert_memory_equal(out[k].c[c].x, first[k].c[c].x,
