@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A convolution of the first stage of ResNet-20 on 512 pictures, and a square of its result: 16 channels of 32 x 32 in 8
-// phases of 16 x 8 positions, 3 x 3, zeros around. About 11 GB; only by a filter.
+// A convolution of the first stage of ResNet-20 on 512 pictures, and a square of its result: 16 channels of 32 x 32 in
+// 8 phases of 16 x 8 positions, 3 x 3, zeros around. About 11 GB; only by a filter.
 #include "circuits/spread.h"
 #include "timing.h"
 #include <stdio.h>
@@ -54,7 +54,7 @@ static velum_status make_params(vl_params **out) {
 }
 
 // ---- the map ----
-typedef struct tap { // where an output's phase finds one of the nine pixels
+typedef struct tap {       // where an output's phase finds one of the nine pixels
     uint32_t phase, shift; // of the grid: 3 (y + 1) + x + 1
 } tap;
 

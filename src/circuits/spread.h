@@ -74,8 +74,8 @@ void vl_spread_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, c
                      vl_ciphertext *out, const vl_ciphertext *const *in);
 size_t vl_spread_scratch(const vl_params *p, const vl_spread *s, uint16_t level, uint32_t threads);
 
-// The same in the clear: x: sources x slots, y: outputs x slots (for one part, with its bias). `slots`: N/2 or any power
-// of two that is no less than the period.
+// The same in the clear: x: sources x slots, y: outputs x slots (for one part, with its bias). `slots`: N/2 or any
+// power of two that is no less than the period.
 void vl_spread_clear_apply(const vl_spread *s, uint32_t slots, const double *x, double *y);
 
 // ---- the square of both parts ----

@@ -9,10 +9,10 @@
 
 #define MAX_BATCH ((uint64_t)1 << 24)
 #define MOST_THRIFT 64
-#define SPARSE_LEAST 4096.0          // entries of a matrix that is worth a look at its diagonals
-#define SPARSE_SHARE 4.0             // of them one in so many is not zero, at most
+#define SPARSE_LEAST 4096.0              // entries of a matrix that is worth a look at its diagonals
+#define SPARSE_SHARE 4.0                 // of them one in so many is not zero, at most
 #define PICTURES_ALONE ((size_t)1 << 22) // weights of a model for which no other packing is worth the time to look
-#define MAX_ROWS ((uint64_t)1 << 20) // of calibration or of an evaluation
+#define MAX_ROWS ((uint64_t)1 << 20)     // of calibration or of an evaluation
 
 // ---- tables ----
 
@@ -170,7 +170,8 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
     uint32_t found = 0;
     VL_TRY(try_pictures(g, opt, &goal, &over_slots));
     if (over_slots.found && weights_of(&over_slots.lowered) > PICTURES_ALONE) {
-        VL_TRY(vl_nn_note(&over_slots.lowered, "packing: pictures over slots, others are not looked at in so large a model"));
+        VL_TRY(vl_nn_note(&over_slots.lowered,
+                          "packing: pictures over slots, others are not looked at in so large a model"));
         return emit_pictures(g, opt, &over_slots, p);
     }
     VL_TRY(attempt_of(g, true, opt, &packed));

@@ -102,7 +102,8 @@ velum_status vl_nn_pictures_of(vl_nn_lowered *l, const vl_nn_graph *g, vl_nn_pic
         if (b && b->kind != VL_NN_BASE_SQUARE && b->kind != VL_NN_BASE_COPY)
             return vl_nn_note(l, "packing: no pictures over slots, '%s' is no square", b->label);
         if (f->terms == 0 || f->terms > TERMS_MOST) return VELUM_OK;
-        *s = (vl_nn_stage){.form = f, .kind = b ? b->kind : VL_NN_BASE_COPY, .n = f->n, .label = b ? b->label : "outputs"};
+        *s = (vl_nn_stage){
+            .form = f, .kind = b ? b->kind : VL_NN_BASE_COPY, .n = f->n, .label = b ? b->label : "outputs"};
         s->grid = b ? grid_of(&b->picture, b->kept ? b->whole : b->n) : grid_of(&f->picture, f->n);
         s->pixel = b ? b->kept : NULL;
         if (!b) s->grid = (vl_nn_grid){f->n, 1, 1, 1, 1};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutional networks for many requests: pictures over slots (layout.h: picture layouts; circuits/spread.h: the
-// linear maps). Which models, how their values lie, what numbers the program holds, what it takes; docs/design/planner.md.
+// linear maps). Which models, how their values lie, what numbers the program holds, what it takes;
+// docs/design/planner.md.
 //
 // A stage is a base of the lowered model with the affine map that makes its argument, or the output. The program holds
 //   of a square's argument x:  t = x / unit,     of its result:  t^2 + shift  =  (x^2 / unit^2) + shift,
@@ -20,20 +21,21 @@ typedef struct vl_nn_grid {
 typedef struct vl_nn_stage {
     const vl_nn_form *form; // NULL: the input
     const char *label;
-    vl_nn_base_kind kind;   // INPUT, SQUARE or COPY; the output is a COPY
-    uint32_t n;             // elements
-    const uint32_t *pixel;  // by element: its number in the whole picture; NULL: the same
+    vl_nn_base_kind kind;  // INPUT, SQUARE or COPY; the output is a COPY
+    uint32_t n;            // elements
+    const uint32_t *pixel; // by element: its number in the whole picture; NULL: the same
     vl_nn_grid grid;
-    bool fold;              // one pixel a channel, as sums over the positions of its sources
-    uint16_t level;         // of the result
-    double *unit, *shift;   // by channel
-    double *bias;           // by element: of the map's result, as the program holds it
-    double *usual;          // by channel: root mean square of the argument, as the program holds it
-    bool even;              // biases are the same at all pixels of a channel
-    double most;            // |argument|, as the program holds it
-    double *weight_most;    // by term: the largest |weight|, as the program holds them
-    double **gain, **count; // by term: [channel of this][channel of the source], over pixels the largest sum of squared
-                            // weights, and how many there are at most
+    bool fold;            // one pixel a channel, as sums over the positions of its sources
+    uint16_t level;       // of the result
+    double *unit, *shift; // by channel
+    double *bias;         // by element: of the map's result, as the program holds it
+    double *usual, *mean; // by channel: root mean square, and mean, of the argument as the program holds it
+    bool even;            // biases are the same at all pixels of a channel
+    double most;          // |argument|, as the program holds it
+    double *weight_most;  // by term: the largest |weight|, as the program holds them
+    // By term: [channel of this][channel of the source], over pixels the largest sum of squared weights, square of the
+    // sum of weights, and number of weights.
+    double **gain, **drift, **count;
 } vl_nn_stage;
 
 typedef struct vl_nn_pictures {
@@ -78,11 +80,10 @@ typedef struct vl_nn_spread_size {
     uint32_t sources, outputs, patterns;
 } vl_nn_spread_size;
 // Terms first .. first + count - 1 (at most 2) of a stage's form as one map; the first carries the bias. out NULL: its
-// size only. turned, if given, has 2 period numbers: those of rotation + period - 1 are set for rotations that it takes.
-// VELUM_E_LIMIT where it is too large for a spread map.
+// size only. turned, if given, has 2 period numbers: those of rotation + period - 1 are set for rotations that it
+// takes. VELUM_E_LIMIT where it is too large for a spread map.
 velum_status vl_nn_pictures_map(const vl_nn_pictures *p, const vl_nn_stage *s, const vl_nn_tiling *t, uint32_t parts,
-                                uint32_t first, uint32_t count, vl_nn_spread_size *size, bool *turned,
-                                vl_spread *out);
+                                uint32_t first, uint32_t count, vl_nn_spread_size *size, bool *turned, vl_spread *out);
 
 // ---- parameters ----
 typedef struct vl_nn_pictures_choice {
@@ -103,8 +104,8 @@ velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *go
 static inline double vl_nn_pictures_prime(const vl_nn_pictures *p, const vl_nn_pictures_choice *c) { // mean log2
     return c->prime_bits + (double)c->wider / (p->depth - 1.0);
 }
-// log2 of the scale of a stage's argument by stage, and of its result: of copies (and answers, until they are masked) as
-// large as leaves weights with less than 2^49. False: weights of squares do not fit.
+// log2 of the scale of a stage's argument by stage, and of its result: of copies (and answers, until they are masked)
+// as large as leaves weights with less than 2^49. False: weights of squares do not fit.
 bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, double *argument, double *result);
 // The deviation of an answer's error (pictures_error.c): an estimate. patterned: share of products with a pattern.
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned);

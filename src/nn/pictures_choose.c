@@ -9,19 +9,20 @@
 #define ALPHA_MOST 16
 #define PRIME_MOST 50
 #define PRIME_LEAST 36
+#define PRIMES_TRIED 3
 #define BASE_BITS 50.0
 #define SPECIAL_BITS 50.0
-#define SLACK 0.5            // bits by which primes may exceed their nominal sizes, all together
+#define SLACK 0.5 // bits by which primes may exceed their nominal sizes, all together
 #define SCALE_LEAST 22
 #define SCALE_MOST 44
-#define WEIGHT_LEAST 12      // bits
-#define ANSWER_LEAST 20      // bits of their scale
-#define GAP_LEAST 32         // slots of a period, at most N / this
-#define PRECISION 8          // bits of the answers' range
-#define TARGETS 4            // of spread maps: limbs at a time
+#define WEIGHT_LEAST 12 // bits
+#define ANSWER_LEAST 20 // bits of their scale
+#define GAP_LEAST 32    // slots of a period, at most N / this
+#define PRECISION 8     // bits of the answers' range
+#define TARGETS 4       // of spread maps: limbs at a time
 #define TERMS_A_MAP 2
 #define TILINGS_MOST 64
-#define SHOWN 3              // that were not chosen
+#define SHOWN 3 // that were not chosen
 
 // Sizes of all maps under one tiling.
 typedef struct tiled {
@@ -154,8 +155,8 @@ static velum_status memory_of(const vl_nn_pictures *p, const tiled *t, const vl_
     for (uint32_t m = 0; m < t->maps; m++) {
         const vl_nn_spread_size *s = &t->size[m];
         const uint32_t i = t->stage[m], level = p->stage[i].level + 1u, d = digits_of(r, level);
-        double live = 0, scratch = (double)s->cost.decompositions * (level + TARGETS * d) + 2.0 * (double)s->cost.rotations +
-                                   2.0 * s->outputs * (1.0 + r->special);
+        double live = 0, scratch = (double)s->cost.decompositions * (level + TARGETS * d) +
+                                   2.0 * (double)s->cost.rotations + 2.0 * s->outputs * (1.0 + r->special);
         for (uint32_t v = 0; v < i; v++)
             if (last[v] >= i) live += 2.0 * cts[v] * p->stage[v].level;
         live += 2.0 * cts[i] * p->stage[i].level * (m > 0 && t->stage[m - 1] == i ? 2 : 1);
@@ -199,28 +200,35 @@ static velum_status check_room(const vl_nn_pictures *p, const vl_nn_pictures_cho
     return VELUM_OK;
 }
 
-// The scale with the least error; primes as large as security lets them be.
+static void try_scales(const search *w, const tiled *t, vl_nn_pictures_choice one, vl_nn_pictures_choice *best) {
+    const uint32_t spent = WEIGHT_LEAST + (one.parts > 1 ? 2 : 0); // weights of squares: prime / (4 scale)
+    for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST && bits + spent <= one.prime_bits; bits++) {
+        one.scale_bits = bits;
+        one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
+        if (one.error < best->error) *best = one;
+    }
+}
+
+// Scale and primes with the least error, as far as security lets primes grow: slightly smaller ones leave less error of
+// key switches, as special primes do not grow beyond theirs.
 static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c) {
     const double limit = vl_security_max_log_qp(c->ring.log_n, 0, w->goal->security);
     const double left = limit - BASE_BITS - SLACK - SPECIAL_BITS * c->ring.special;
-    const uint32_t primes = w->p->depth - 1;
-    c->prime_bits = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / primes)));
-    if (c->prime_bits < PRIME_LEAST) return false;
-    if (c->prime_bits < PRIME_MOST) c->wider = (uint32_t)fmin(primes, floor(left - (double)primes * c->prime_bits));
+    const uint32_t primes = w->p->depth - 1, most = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / primes)));
     c->error = INFINITY;
-    for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST; bits++) {
+    for (uint32_t bits = most; bits >= PRIME_LEAST && bits + PRIMES_TRIED > most; bits--) {
         vl_nn_pictures_choice one = *c;
-        one.scale_bits = bits;
-        if (c->prime_bits < bits + (c->parts > 1 ? 2 : 0) + WEIGHT_LEAST) break; // of squares: prime / (4 scale)
-        one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
-        if (one.error < c->error) *c = one;
+        one.prime_bits = bits;
+        one.wider = bits == most && bits < PRIME_MOST ? (uint32_t)fmin(primes, floor(left - (double)primes * bits)) : 0;
+        try_scales(w, t, one, c);
     }
     return isfinite(c->error);
 }
 
 static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32_t parts) {
     const uint32_t slots = 1u << (r->log_n - 1);
-    vl_nn_pictures_choice c = {.tiling = t->tiling, .ring = *r, .parts = parts, .lanes = slots / t->tiling.period * parts};
+    vl_nn_pictures_choice c = {
+        .tiling = t->tiling, .ring = *r, .parts = parts, .lanes = slots / t->tiling.period * parts};
     const uint64_t batch = w->goal->batch;
     if (batch && c.lanes / 2 >= batch && parts > 1) return VELUM_OK; // one part does as well
     c.total = seconds_of(w->p, t, r, parts, NULL);
@@ -277,8 +285,8 @@ static velum_status measure_and_try(search *w, const vl_nn_tiling *t) {
     VL_TRY(measure(w->p, t, &all, &fits));
     if (fits) VL_TRY(try_tiling(w, &all));
     if (w->found || w->memory_least == 0) return VELUM_OK;
-    return vl_nn_note(w->p->l, "packing: %u x %u phases, %u positions: left out, %.0f MiB at least", t->phase_y, t->phase_x,
-                      t->period, w->memory_least / 0x1p20);
+    return vl_nn_note(w->p->l, "packing: %u x %u phases, %u positions: left out, %.0f MiB at least", t->phase_y,
+                      t->phase_x, t->period, w->memory_least / 0x1p20);
 }
 
 // The precise before the others, then the faster or the more precise.
@@ -311,8 +319,8 @@ velum_status vl_nn_pictures_choose(const vl_nn_pictures *p, const vl_nn_goal *go
     *best = list[0].choice;
     *found = true;
     if (!list[0].precise)
-        VL_TRY(vl_nn_note(p->l, "packing: warning: none gives %.0f bits of the answers' range, the most precise is taken",
-                          bits));
+        VL_TRY(vl_nn_note(
+            p->l, "packing: warning: none gives %.0f bits of the answers' range, the most precise is taken", bits));
     for (uint32_t i = 1; i < count && i <= SHOWN; i++) VL_TRY(vl_nn_pictures_note_unchosen(p->l, &list[i].choice));
     return VELUM_OK;
 }

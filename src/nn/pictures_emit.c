@@ -12,14 +12,14 @@
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_pictures_choice *c, const char *what) {
     const vl_nn_tiling *t = &c->tiling;
-    return vl_nn_note(l,
-                      "packing: %s, pictures over slots: %u x %u phases, %u positions, %s, %u requests at a time, at most "
-                      "%llu ciphertexts, %llu rotations, %llu products; N=2^%u, %u special primes, %.1f s and %llu MiB "
-                      "predicted, error %.1g",
-                      what, t->phase_y, t->phase_x, t->period, c->parts > 1 ? "real and imaginary parts" : "real parts",
-                      c->lanes, (unsigned long long)c->cts, (unsigned long long)c->rotations,
-                      (unsigned long long)c->products, c->ring.log_n, c->ring.special, c->total,
-                      (unsigned long long)((c->memory + c->key_bytes) >> 20), c->error);
+    return vl_nn_note(
+        l,
+        "packing: %s, pictures over slots: %u x %u phases, %u positions, %s, %u requests at a time, at most "
+        "%llu ciphertexts, %llu rotations, %llu products; N=2^%u, %u special primes, %.1f s and %llu MiB "
+        "predicted, error %.1g",
+        what, t->phase_y, t->phase_x, t->period, c->parts > 1 ? "real and imaginary parts" : "real parts", c->lanes,
+        (unsigned long long)c->cts, (unsigned long long)c->rotations, (unsigned long long)c->products, c->ring.log_n,
+        c->ring.special, c->total, (unsigned long long)((c->memory + c->key_bytes) >> 20), c->error);
 }
 
 velum_status vl_nn_pictures_note_unchosen(vl_nn_lowered *l, const vl_nn_pictures_choice *c) {
@@ -30,8 +30,9 @@ velum_status vl_nn_pictures_note(const vl_nn_pictures *p, const vl_nn_pictures_c
     vl_nn_lowered *l = p->l;
     uint32_t uneven = 0;
     VL_TRY(note_choice(l, c, "chosen"));
-    VL_TRY(vl_nn_note(l, "parameters: chosen, N=2^%u, %u levels of %.1f bits, %u special primes, scale 2^%u before squares",
-                      c->ring.log_n, p->depth - 1, vl_nn_pictures_prime(p, c), c->ring.special, c->scale_bits));
+    VL_TRY(vl_nn_note(
+        l, "parameters: chosen, N=2^%u, %u levels of %.1f bits, %u special primes, scale 2^%u before squares",
+        c->ring.log_n, p->depth - 1, vl_nn_pictures_prime(p, c), c->ring.special, c->scale_bits));
     VL_TRY(vl_nn_note(l, "memory: %llu MiB of ciphertexts, weights and scratch, %llu MiB of keys",
                       (unsigned long long)(c->memory >> 20), (unsigned long long)(c->key_bytes >> 20)));
     for (uint32_t i = 1; i < p->stages; i++) uneven += !p->stage[i].even && !p->stage[i].fold;
@@ -59,7 +60,8 @@ static velum_status set_params(const emit *e, uint32_t security, vl_params_liter
                                .digit_limbs = e->c->ring.alpha,
                                .security_bits = security,
                                .scale = exp2(e->c->scale_bits)};
-    for (uint32_t i = 0; i < lit->q_count; i++) q_bits[i] = (uint8_t)(i == 0 ? BASE_BITS : e->c->prime_bits + (i <= e->c->wider));
+    for (uint32_t i = 0; i < lit->q_count; i++)
+        q_bits[i] = (uint8_t)(i == 0 ? BASE_BITS : e->c->prime_bits + (i <= e->c->wider));
     for (uint32_t i = 0; i < lit->p_count; i++) p_bits[i] = SPECIAL_BITS;
     VL_TRY(vl_params_choose(lit, q_bits, p_bits));
     double log_qp = 0;
@@ -201,7 +203,8 @@ velum_status vl_nn_pictures_emit(const vl_nn_pictures *p, const vl_nn_graph *g, 
     VL_NN_TAKE(p->l->heap, e.value, p->stages);
     VL_NN_TAKE(p->l->heap, e.argument, p->stages);
     VL_NN_TAKE(p->l->heap, e.result, p->stages);
-    VL_FAIL_IF(!vl_nn_pictures_bits(p, c, e.argument, e.result), VELUM_E_LIMIT, "model: weights do not fit their scales");
+    VL_FAIL_IF(!vl_nn_pictures_bits(p, c, e.argument, e.result), VELUM_E_LIMIT,
+               "model: weights do not fit their scales");
     out->values = vl_alloc_array(room, sizeof *out->values);
     out->ops = vl_alloc_array(room, sizeof *out->ops);
     VL_FAIL_IF(!out->values || !out->ops, VELUM_E_NOMEM, "program");

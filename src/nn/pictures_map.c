@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // From an affine form to a spread linear map, by its entries alone: an entry reads, for its slot of one ciphertext, a
-// slot of another, which is a rotation. All entries between two ciphertexts at one rotation are one product: by a number
-// where they are the same in every slot, else by a pattern, which is zero wherever there is no entry. So nothing of
-// another request comes in, and slots of no pixel hold constants only.
+// slot of another, which is a rotation. All entries between two ciphertexts at one rotation are one product: by a
+// number where they are the same in every slot, else by a pattern, which is zero wherever there is no entry. So nothing
+// of another request comes in, and slots of no pixel hold constants only.
 #include "nn/pictures.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SAME 1e-12       // relative: the same weight, computed in another order
+#define SAME 1e-12 // relative: the same weight, computed in another order
 #define KEYS_MOST (1u << 27)
 #define COPIES_A_ROW 4096
 
@@ -81,7 +81,7 @@ static void release(build *b) {
                 (pointer) = old_;                                                                                      \
                 return VL_FAIL(VELUM_E_NOMEM, "model: a map");                                                         \
             }                                                                                                          \
-            if ((have) > 0) memcpy((pointer), old_, (have) * sizeof *(pointer));                                             \
+            if ((have) > 0) memcpy((pointer), old_, (have) * sizeof *(pointer));                                       \
             vl_free(old_);                                                                                             \
         }                                                                                                              \
     } while (0)
@@ -109,8 +109,7 @@ static velum_status begin(build *b) {
         b->cts += b->from[k].cts;
     }
     VL_TRY(place_stage(b->s, b->t, &b->to));
-    VL_FAIL_IF(b->cts > VL_SPREAD_MAX_CTS || b->to.cts > VL_SPREAD_MAX_CTS ||
-                   (uint64_t)b->cts * b->width > KEYS_MOST,
+    VL_FAIL_IF(b->cts > VL_SPREAD_MAX_CTS || b->to.cts > VL_SPREAD_MAX_CTS || (uint64_t)b->cts * b->width > KEYS_MOST,
                VELUM_E_LIMIT, "model: '%s' lies over too many ciphertexts", b->s->label);
     NEED(b->row_start, b->to.cts + 1);
     NEED(b->row, b->s->n);
@@ -247,9 +246,7 @@ static velum_status add_output(build *b, uint32_t output) {
 
 // ---- the result ----
 
-static int32_t rotation_of(const build *b, size_t key) {
-    return (int32_t)(key % b->width) - (int32_t)(b->period - 1);
-}
+static int32_t rotation_of(const build *b, size_t key) { return (int32_t)(key % b->width) - (int32_t)(b->period - 1); }
 
 static void measure(build *b) {
     uint32_t last = VL_NN_NONE;
@@ -321,8 +318,7 @@ static velum_status run(build *b, uint32_t parts, uint64_t *start, vl_spread *ou
 }
 
 velum_status vl_nn_pictures_map(const vl_nn_pictures *p, const vl_nn_stage *s, const vl_nn_tiling *t, uint32_t parts,
-                                uint32_t first, uint32_t count, vl_nn_spread_size *size, bool *turned,
-                                vl_spread *out) {
+                                uint32_t first, uint32_t count, vl_nn_spread_size *size, bool *turned, vl_spread *out) {
     build b = {.p = p, .s = s, .t = t, .first = first, .count = count};
     vl_spread made = {0};
     uint64_t *start = NULL;

@@ -262,10 +262,11 @@ static void run_encrypted(maker *k, uint32_t calibration, uint64_t batch, uint32
         squares += (got.values[i] - want.values[i]) * (got.values[i] - want.values[i]);
     }
     const double typical = sqrt(squares / (double)(want.rows * want.columns));
-    print_message("N=2^%u, %u limbs of %u bits, %u parts, scale 2^%u: error %.2e rms, %.2e at most, %.2e expected, %.2e declared; "
+    print_message("N=2^%u, %u limbs of %u bits, %u parts, scale 2^%u: error %.2e rms, %.2e at most, %.2e expected, "
+                  "%.2e declared; "
                   "answers reach %.2g; %.2f s\n",
-                  c.ring.log_n, s.pictures.depth, c.prime_bits, c.parts, c.scale_bits, typical, worst,
-                  c.error, p.manifest.error_bound, s.pictures.answer_size, seconds[2]);
+                  c.ring.log_n, s.pictures.depth, c.prime_bits, c.parts, c.scale_bits, typical, worst, c.error,
+                  p.manifest.error_bound, s.pictures.answer_size, seconds[2]);
     assert_true(worst <= p.manifest.error_bound);
     assert_true(typical <= 4 * c.error && typical >= c.error / 4);
     velum_table_free(&want);
@@ -418,10 +419,14 @@ static void refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_chain),        cmocka_unit_test(strides_and_shortcuts),
-        cmocka_unit_test(strides_to_the_end), cmocka_unit_test(kernels_of_all_shapes),
-        cmocka_unit_test(wrapped_around),     cmocka_unit_test(odd_sizes),
-        cmocka_unit_test(uneven_biases),      cmocka_unit_test(encrypted),
+        cmocka_unit_test(plain_chain),
+        cmocka_unit_test(strides_and_shortcuts),
+        cmocka_unit_test(strides_to_the_end),
+        cmocka_unit_test(kernels_of_all_shapes),
+        cmocka_unit_test(wrapped_around),
+        cmocka_unit_test(odd_sizes),
+        cmocka_unit_test(uneven_biases),
+        cmocka_unit_test(encrypted),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
