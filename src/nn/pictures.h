@@ -25,16 +25,17 @@ typedef struct vl_nn_stage {
     uint32_t n;            // elements
     const uint32_t *pixel; // by element: its number in the whole picture; NULL: the same
     vl_nn_grid grid;
-    bool fold;              // one pixel a channel, as sums over the positions of its sources
-    uint16_t level;         // of the result
-    double *unit, *shift;   // by channel
-    double *bias;           // by element: of the map's result, as the program holds it
-    double *usual;          // by channel: root mean square of the argument, as the program holds it
-    bool even;              // biases are the same at all pixels of a channel
-    double most;            // |argument|, as the program holds it
-    double *weight_most;    // by term: the largest |weight|, as the program holds them
-    double **gain, **count; // by term: [channel of this][channel of the source], over pixels the largest sum of squared
-                            // weights, and how many there are at most
+    bool fold;            // one pixel a channel, as sums over the positions of its sources
+    uint16_t level;       // of the result
+    double *unit, *shift; // by channel
+    double *bias;         // by element: of the map's result, as the program holds it
+    double *usual, *mean; // by channel: root mean square, and mean, of the argument as the program holds it
+    bool even;            // biases are the same at all pixels of a channel
+    double most;          // |argument|, as the program holds it
+    double *weight_most;  // by term: the largest |weight|, as the program holds them
+    // By term: [channel of this][channel of the source], over pixels the largest sum of squared weights, square of the
+    // sum of weights, and number of weights.
+    double **gain, **drift, **count;
 } vl_nn_stage;
 
 typedef struct vl_nn_pictures {

@@ -9,6 +9,7 @@
 #define ALPHA_MOST 16
 #define PRIME_MOST 50
 #define PRIME_LEAST 36
+#define PRIMES_TRIED 3
 #define BASE_BITS 50.0
 #define SPECIAL_BITS 50.0
 #define SLACK 0.5 // bits by which primes may exceed their nominal sizes, all together
@@ -199,21 +200,27 @@ static velum_status check_room(const vl_nn_pictures *p, const vl_nn_pictures_cho
     return VELUM_OK;
 }
 
-// The scale with the least error; primes as large as security lets them be.
+static void try_scales(const search *w, const tiled *t, vl_nn_pictures_choice one, vl_nn_pictures_choice *best) {
+    const uint32_t spent = WEIGHT_LEAST + (one.parts > 1 ? 2 : 0); // weights of squares: prime / (4 scale)
+    for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST && bits + spent <= one.prime_bits; bits++) {
+        one.scale_bits = bits;
+        one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
+        if (one.error < best->error) *best = one;
+    }
+}
+
+// Scale and primes with the least error, as far as security lets primes grow: slightly smaller ones leave less error of
+// key switches, as special primes do not grow beyond theirs.
 static bool set_scales(const search *w, const tiled *t, vl_nn_pictures_choice *c) {
     const double limit = vl_security_max_log_qp(c->ring.log_n, 0, w->goal->security);
     const double left = limit - BASE_BITS - SLACK - SPECIAL_BITS * c->ring.special;
-    const uint32_t primes = w->p->depth - 1;
-    c->prime_bits = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / primes)));
-    if (c->prime_bits < PRIME_LEAST) return false;
-    if (c->prime_bits < PRIME_MOST) c->wider = (uint32_t)fmin(primes, floor(left - (double)primes * c->prime_bits));
+    const uint32_t primes = w->p->depth - 1, most = (uint32_t)fmax(0, fmin(PRIME_MOST, floor(left / primes)));
     c->error = INFINITY;
-    for (uint32_t bits = SCALE_LEAST; bits <= SCALE_MOST; bits++) {
+    for (uint32_t bits = most; bits >= PRIME_LEAST && bits + PRIMES_TRIED > most; bits--) {
         vl_nn_pictures_choice one = *c;
-        one.scale_bits = bits;
-        if (c->prime_bits < bits + (c->parts > 1 ? 2 : 0) + WEIGHT_LEAST) break; // of squares: prime / (4 scale)
-        one.error = vl_nn_pictures_error(w->p, &one, t->patterned);
-        if (one.error < c->error) *c = one;
+        one.prime_bits = bits;
+        one.wider = bits == most && bits < PRIME_MOST ? (uint32_t)fmin(primes, floor(left - (double)primes * bits)) : 0;
+        try_scales(w, t, one, c);
     }
     return isfinite(c->error);
 }

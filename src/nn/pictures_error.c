@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors of picture programs, by channel: what rescaling and rounded weights add at each map, carried on as if signs
-// and neighbours were independent.
+// Errors of picture programs, by channel: what rescaling and rounded weights add at each map. Two kinds are carried on:
+// noise, which differs from pixel to pixel, and drift, which is the same for a whole channel (a rounded weight without
+// a pattern, times the mean of what it meets: squares are not centred). Noise adds up by its variance, drift by the
+// sums of weights: an average over pixels takes noise away, but not drift.
 //
 // Notation: N degree, D scale of a map's result, W that of its weights, P the period. A rescaled pair (c_0, c_1) is off
 // by (1/12)(1 + 2N/3) a coefficient, of which N/2 go into the real part of a slot. A number rounded at scale W is off
@@ -53,64 +55,89 @@ static bool noise_of(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, no
     return vl_nn_pictures_bits(p, c, e->argument, e->result);
 }
 
-// Mean square of a source's numbers in a channel.
-static double power(const vl_nn_stage *s, uint32_t c) {
-    double u = s->usual[c] * s->usual[c], k = s->shift ? s->shift[c] : 0;
-    return s->kind == VL_NN_BASE_SQUARE ? 3 * u * u + 2 * k * u + k * k : u;
+typedef struct errors { // variances by stage, by channel
+    double **noise, **drift;
+} errors;
+
+// Mean square of a source's numbers in a channel, and their mean.
+static double power(const vl_nn_stage *s, uint32_t c, double *mean) {
+    double u = s->usual[c] * s->usual[c], k = s->shift[c];
+    bool square = s->kind == VL_NN_BASE_SQUARE;
+    *mean = square ? u + k : s->mean[c];
+    return square ? fmax(3 * u * u + 2 * k * u + k * k, *mean * *mean) : u;
 }
 
-// The variance of a stage's argument from those of its sources' results. patterned: share of products.
-static double argument(const noise *e, uint32_t stage, uint32_t c, double *const *error, double patterned) {
+// Of channel c of a stage's argument, from its sources' results. patterned: share of products.
+static void argument(const noise *e, const errors *x, uint32_t stage, uint32_t c, double patterned, double *noise_,
+                     double *drift) {
     const vl_nn_stage *s = &e->p->stage[stage];
     const double target = e->argument[stage], period = e->c->tiling.period;
-    double v = e->v_round * exp2(-2 * target);
-    if (s->fold) v *= period; // sums of so many, at most
+    double v = e->v_round * exp2(-2 * target) * (s->fold ? period : 1), d = 0; // sums of so many, at most
     for (uint32_t t = 0; t < s->form->terms; t++) {
         const uint32_t base = s->form->term[t].base;
         const vl_nn_stage *from = &e->p->stage[base];
         const uint32_t cols = from->grid.channels;
-        const double weights = target + vl_nn_pictures_prime(e->p, e->c) - e->result[base];
-        const double rounded = (1 / 12.0 + patterned * period / 6) * exp2(-2 * weights);
+        const double unit = exp2(-2 * (target + vl_nn_pictures_prime(e->p, e->c) - e->result[base]));
+        const double plain = (1 - patterned) / 12 * unit, coded = patterned * period / 6 * unit;
         for (uint32_t k = 0; k < cols; k++) {
             const size_t at = (size_t)c * cols + k;
-            v += s->gain[t][at] * error[base][k] + s->count[t][at] * rounded * power(from, k);
+            double mean, square = power(from, k, &mean), n = s->count[t][at];
+            v += s->gain[t][at] * x->noise[base][k] + n * (coded * square + plain * (square - mean * mean));
+            d += s->drift[t][at] * x->drift[base][k] + n * plain * mean * mean;
         }
     }
-    return v;
+    *noise_ = v;
+    *drift = d;
+}
+
+// What the key switch of a conjugation leaves in the real part of a slot, in units of the scale squared: for each digit
+// N residues below its product times fresh errors, divided by P; then a rounding. Before a square of both parts that is
+// no less than what a rescale leaves, unless the special primes are larger than the others.
+static double conjugation(const noise *e, uint16_t level) {
+    const double n = exp2(e->c->ring.log_n), prime = vl_nn_pictures_prime(e->p, e->c);
+    double sum = 0;
+    if (e->c->parts < 2) return 0;
+    for (uint32_t i = 0; i < level; i += e->c->ring.alpha) {
+        const uint32_t limbs = level - i < e->c->ring.alpha ? level - i : e->c->ring.alpha;
+        sum += exp2(2 * (limbs * prime + (i == 0 ? 50 - prime : 0) - 50.0 * e->c->ring.special));
+    }
+    return n / 2 * sum * n / 12 * VL_SIGMA * VL_SIGMA + e->v_round;
+}
+
+static void stage_errors(const noise *e, const errors *x, uint32_t i, double patterned) {
+    const vl_nn_stage *s = &e->p->stage[i];
+    const double switched = conjugation(e, s->level) * exp2(-2 * e->argument[i]);
+    for (uint32_t k = 0; k < s->grid.channels; k++) {
+        double *v = &x->noise[i][k], *d = &x->drift[i][k], u = s->usual[k] * s->usual[k], m = s->mean[k] * s->mean[k];
+        argument(e, x, i, k, patterned, v, d);
+        if (s->kind != VL_NN_BASE_SQUARE) continue;
+        *v = 4 * u * *v + 4 * fmax(u - m, 0) * *d + 2 * *v * *v + 2 * u * switched; // (x - y) times what is left
+        *d *= 4 * m;
+    }
 }
 
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned) {
-    noise e = {0};
-    bool fits = noise_of(p, c, &e);
+    const double n = exp2(c->ring.log_n), fresh = n * (VL_SIGMA * VL_SIGMA + 1) * exp2(-2.0 * VL_NN_PICTURES_IN_BITS);
     const vl_nn_stage *last = &p->stage[p->stages - 1];
-    double **error = vl_alloc_array(p->stages, sizeof *error), sum = 0;
+    noise e = {0};
     size_t total = 0, at = 0;
+    double sum = INFINITY;
     for (uint32_t i = 0; i < p->stages; i++) total += p->stage[i].grid.channels;
-    double *all = vl_alloc_array(total, sizeof *all);
-    if (!fits || !error || !all) {
-        vl_free(error);
-        vl_free(all);
-        vl_free(e.argument);
-        return INFINITY;
-    }
-    for (uint32_t i = 0; i < p->stages; i++) {
-        const vl_nn_stage *s = &p->stage[i];
-        error[i] = all + at;
-        at += s->grid.channels;
-        for (uint32_t k = 0; k < s->grid.channels; k++) {
-            if (i == 0) {
-                error[i][k] = exp2(c->ring.log_n) * (VL_SIGMA * VL_SIGMA + 1) * exp2(-2.0 * VL_NN_PICTURES_IN_BITS);
-                continue;
-            }
-            double v = argument(&e, i, k, error, patterned[i]);
-            error[i][k] = s->kind == VL_NN_BASE_SQUARE ? 4 * s->usual[k] * s->usual[k] * v + 2 * v * v : v;
+    double **row = vl_alloc_array(2 * (size_t)p->stages, sizeof *row), *all = vl_alloc_array(2 * total, sizeof *all);
+    if (noise_of(p, c, &e) && row && all) {
+        const errors x = {row, row + p->stages};
+        for (uint32_t i = 0; i < p->stages; at += p->stage[i++].grid.channels) {
+            x.noise[i] = all + at;
+            x.drift[i] = all + total + at;
+            for (uint32_t k = 0; i == 0 && k < p->stage[0].grid.channels; k++) x.noise[0][k] = fresh;
+            if (i > 0) stage_errors(&e, &x, i, patterned[i]);
         }
+        // The mask's rescale, and a fresh encryption of zero under the public key.
+        sum = (e.v_round + n * VL_SIGMA * VL_SIGMA * (1 + 4 * n / 3)) * exp2(-2 * vl_nn_pictures_answer_bits(p));
+        for (uint32_t k = 0; k < last->grid.channels; k++)
+            sum += (x.noise[p->stages - 1][k] + x.drift[p->stages - 1][k]) / last->grid.channels;
     }
-    for (uint32_t k = 0; k < last->grid.channels; k++) sum += error[p->stages - 1][k] / last->grid.channels;
-    // The mask's rescale, and a fresh encryption of zero under the public key.
-    const double n = exp2(c->ring.log_n), zero = n * VL_SIGMA * VL_SIGMA * (1 + 4 * n / 3);
-    sum += (e.v_round + zero) * exp2(-2 * vl_nn_pictures_answer_bits(p));
-    vl_free(error);
+    vl_free(row);
     vl_free(all);
     vl_free(e.argument);
     return sqrt(sum);

@@ -17,13 +17,14 @@ static uint32_t channel_of(const vl_nn_stage *s, uint32_t i) { return vl_nn_stag
 // ---- what calibration reaches ----
 
 typedef struct seen {
-    double *most, *squares; // by channel: the largest |argument|, the sum of squares
+    double *most, *sum, *squares; // by channel: the largest |argument|; sums over rows and pixels
 } seen;
 
 static void look(const vl_nn_stage *s, const double *x, seen *w) {
     for (uint32_t i = 0; i < s->n; i++) {
         uint32_t c = channel_of(s, i);
         w->most[c] = fmax(w->most[c], fabs(x[i]));
+        w->sum[c] += x[i];
         w->squares[c] += x[i] * x[i];
     }
 }
@@ -67,6 +68,7 @@ static void guess(const vl_nn_stage *s, const double *lo, const double *hi, seen
         uint32_t c = channel_of(s, i);
         double mid = (lo[i] + hi[i]) / 2, half = (hi[i] - lo[i]) / 6;
         w->most[c] = fmax(w->most[c], fmax(fabs(lo[i]), fabs(hi[i])));
+        w->sum[c] += mid / area;
         w->squares[c] += (mid * mid + half * half) / area;
     }
 }
@@ -79,6 +81,7 @@ static velum_status set_units(vl_nn_pictures *p, uint32_t number, const seen *w,
     VL_NN_TAKE(h, s->unit, channels);
     VL_NN_TAKE(h, s->shift, channels);
     VL_NN_TAKE(h, s->usual, channels);
+    VL_NN_TAKE(h, s->mean, channels);
     VL_NN_TAKE(h, lo, s->n);
     VL_NN_TAKE(h, hi, s->n);
     VL_TRY(ranges_of(p, s, lo, hi));
@@ -90,6 +93,7 @@ static velum_status set_units(vl_nn_pictures *p, uint32_t number, const seen *w,
     for (uint32_t c = 0; c < channels; c++) {
         s->unit[c] = plain || most == 0 ? 1 : fmax(w->most[c], most / SHARE_LEAST);
         s->usual[c] = sqrt(w->squares[c] / count) / s->unit[c];
+        s->mean[c] = w->sum[c] / count / s->unit[c];
     }
     for (uint32_t i = 0; i < s->n; i++) {
         double unit = s->unit[channel_of(s, i)];
@@ -304,13 +308,13 @@ static velum_status set_biases(vl_nn_pictures *p, vl_nn_stage *s) {
     return VELUM_OK;
 }
 
-static velum_status term_gains(vl_nn_pictures *p, const vl_nn_stage *s, uint32_t t, double *gain, double *count) {
-    double most = 0;
+static velum_status term_gains(vl_nn_pictures *p, vl_nn_stage *s, uint32_t t) {
     const vl_nn_stage *from = &p->stage[s->form->term[t].base];
     const uint32_t cols = from->grid.channels;
-    double *g, *n; // of one pixel
+    double *squares, *sum, *n; // of one pixel, by channel of the source
     vl_nn_row row;
-    VL_NN_TAKE(p->l->heap, g, cols);
+    VL_NN_TAKE(p->l->heap, squares, cols);
+    VL_NN_TAKE(p->l->heap, sum, cols);
     VL_NN_TAKE(p->l->heap, n, cols);
     for (uint32_t i = 0; i < s->n; i++) {
         const size_t at = (size_t)channel_of(s, i) * cols;
@@ -318,31 +322,34 @@ static velum_status term_gains(vl_nn_pictures *p, const vl_nn_stage *s, uint32_t
         for (size_t k = 0; k < row.count; k++) {
             uint32_t c = channel_of(from, row.col[k]);
             double w = row.val[k] * vl_nn_stage_worth(from, c) / s->unit[at / cols];
-            g[c] += w * w;
-            most = fmax(most, fabs(w));
+            squares[c] += w * w;
+            sum[c] += w;
             n[c]++;
+            s->weight_most[t] = fmax(s->weight_most[t], fabs(w));
         }
         for (size_t k = 0; k < row.count; k++) {
             uint32_t c = channel_of(from, row.col[k]);
-            gain[at + c] = fmax(gain[at + c], g[c]);
-            count[at + c] = fmax(count[at + c], n[c]);
+            s->gain[t][at + c] = fmax(s->gain[t][at + c], squares[c]);
+            s->drift[t][at + c] = fmax(s->drift[t][at + c], sum[c] * sum[c]);
+            s->count[t][at + c] = fmax(s->count[t][at + c], n[c]);
+            squares[c] = sum[c] = n[c] = 0; // once: where a channel comes again nothing is left
         }
-        for (size_t k = 0; k < row.count; k++) g[channel_of(from, row.col[k])] = n[channel_of(from, row.col[k])] = 0;
     }
-    s->weight_most[t] = most;
     return VELUM_OK;
 }
 
 static velum_status set_gains(vl_nn_pictures *p, vl_nn_stage *s) {
     const vl_nn_form *f = s->form;
     VL_NN_TAKE(p->l->heap, s->gain, f->terms);
+    VL_NN_TAKE(p->l->heap, s->drift, f->terms);
     VL_NN_TAKE(p->l->heap, s->count, f->terms);
     VL_NN_TAKE(p->l->heap, s->weight_most, f->terms);
     for (uint32_t t = 0; t < f->terms; t++) {
         const size_t n = (size_t)s->grid.channels * p->stage[f->term[t].base].grid.channels;
         VL_NN_TAKE(p->l->heap, s->gain[t], n);
+        VL_NN_TAKE(p->l->heap, s->drift[t], n);
         VL_NN_TAKE(p->l->heap, s->count[t], n);
-        VL_TRY(term_gains(p, s, t, s->gain[t], s->count[t]));
+        VL_TRY(term_gains(p, s, t));
     }
     return VELUM_OK;
 }
@@ -355,6 +362,7 @@ velum_status vl_nn_pictures_scale(vl_nn_pictures *p, const double *features, uin
     VL_NN_TAKE(h, w, p->stages);
     for (uint32_t i = 0; i < p->stages; i++) {
         VL_NN_TAKE(h, w[i].most, p->stage[i].grid.channels);
+        VL_NN_TAKE(h, w[i].sum, p->stage[i].grid.channels);
         VL_NN_TAKE(h, w[i].squares, p->stage[i].grid.channels);
     }
     if (features) VL_TRY(watch(p, features, rows, w));
