@@ -37,7 +37,7 @@ velum_status vl_nn_pictures_note(const vl_nn_pictures *p, const vl_nn_pictures_c
                       (unsigned long long)(c->memory >> 20), (unsigned long long)(c->key_bytes >> 20)));
     for (uint32_t i = 1; i < p->stages; i++) uneven += !p->stage[i].even && !p->stage[i].fold;
     if (uneven) VL_TRY(vl_nn_note(l, "packing: %u biases differ from pixel to pixel", uneven));
-    return vl_nn_note(l, "error: answers reach %.2g", p->answer_size);
+    return vl_nn_note(l, "ranges: answers reach %.2g", p->answer_size);
 }
 
 // ---- operations ----
