@@ -105,13 +105,15 @@ int demo_pictures_cifar(const char *path, uint64_t most, demo_pictures *out) {
 
 // ---- tables ----
 int demo_pictures_table(const char *path, const char *labels, uint64_t most, demo_pictures *out) {
+    char *column[] = {"label"};
+    const cli_names names = {1, column};
     velum_table pixels = {0}, numbers = {0};
     *out = (demo_pictures){0};
     int code = cli_table_read(path, NULL, &pixels);
-    if (code == CLI_OK) code = cli_table_read(labels, NULL, &numbers);
+    if (code == CLI_OK) code = cli_table_read(labels, &names, &numbers);
     if (code == CLI_OK && (pixels.columns != PICTURE_BYTES || pixels.rows == 0))
         code = bad(path, "not pictures of 3 x 32 x 32 numbers");
-    if (code == CLI_OK && (numbers.columns != 1 || numbers.rows != pixels.rows))
+    if (code == CLI_OK && (numbers.rows != pixels.rows))
         code = bad(labels, "not one label a picture");
     if (code == CLI_OK) code = make(pixels.rows < most ? pixels.rows : most, out);
     for (uint64_t i = 0; code == CLI_OK && i < out->count; i++) {
