@@ -103,29 +103,38 @@ int demo_pictures_cifar(const char *path, uint64_t most, demo_pictures *out) {
     return code;
 }
 
-// ---- tables ----
+// ---- pictures as a table, labels as text ----
+// A heading, then a line a picture that starts with its label.
+static int take_labels(const char *path, demo_pictures *p) {
+    cli_file file;
+    int code = cli_file_read(path, 1 << 20, &file);
+    if (code != CLI_OK) return code;
+    const char *at = (const char *)file.data, *end = at + file.size;
+    for (uint64_t i = 0; i < p->count; i++) {
+        at = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+        if (!at || ++at == end || *at < '0' || *at > '9') {
+            cli_file_free(&file);
+            return bad(path, "not one label, 0 to 9, a picture");
+        }
+        p->label[i] = (uint8_t)(*at - '0');
+    }
+    cli_file_free(&file);
+    return CLI_OK;
+}
+
 int demo_pictures_table(const char *path, const char *labels, uint64_t most, demo_pictures *out) {
-    char *column[] = {"label"};
-    const cli_names names = {1, column};
-    velum_table pixels = {0}, numbers = {0};
+    velum_table pixels = {0};
     *out = (demo_pictures){0};
     int code = cli_table_read(path, NULL, &pixels);
-    if (code == CLI_OK) code = cli_table_read(labels, &names, &numbers);
     if (code == CLI_OK && (pixels.columns != PICTURE_BYTES || pixels.rows == 0))
         code = bad(path, "not pictures of 3 x 32 x 32 numbers");
-    if (code == CLI_OK && (numbers.rows != pixels.rows))
-        code = bad(labels, "not one label a picture");
     if (code == CLI_OK) code = make(pixels.rows < most ? pixels.rows : most, out);
-    for (uint64_t i = 0; code == CLI_OK && i < out->count; i++) {
-        out->label[i] = (uint8_t)numbers.values[i];
-        if (!(numbers.values[i] >= 0 && numbers.values[i] <= 9)) code = bad(labels, "a label that is not 0 to 9");
-        for (unsigned k = 0; k < PICTURE_BYTES; k++) {
-            double v = pixels.values[i * PICTURE_BYTES + k];
-            out->pixel[i * PICTURE_BYTES + k] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-        }
+    for (uint64_t i = 0; code == CLI_OK && i < out->count * PICTURE_BYTES; i++) {
+        double v = pixels.values[i];
+        out->pixel[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
     cli_table_clear(&pixels);
-    cli_table_clear(&numbers);
+    if (code == CLI_OK) code = take_labels(labels, out);
     if (code != CLI_OK) demo_pictures_clear(out);
     return code;
 }

@@ -19,7 +19,8 @@ void demo_pictures_clear(demo_pictures *p);
 // labels a record, the number of records, and an xz stream of labels and of the residuals of a median-edge predictor on
 // the planes R-G, G, B-G).
 int demo_pictures_cifar(const char *path, uint64_t most, demo_pictures *out);
-// The first `most` of a table of 3,072 numbers 0 .. 255 a row; labels from the column `label` of another.
+// The first `most` of a table of 3,072 numbers 0 .. 255 a row; labels from a text with a heading and
+// a line a picture, which starts with its label.
 int demo_pictures_table(const char *path, const char *labels, uint64_t most, demo_pictures *out);
 
 extern const char *const demo_classes[10];
