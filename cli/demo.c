@@ -38,6 +38,15 @@ static const demo_spec specs[] = {
      .most = 128,
      .memory = "9G",
      .latency_reps = 1},
+    {.name = "cifar10",
+     .title = "what small pictures show, by a residual network (ResNet-20)",
+     .folder = "resnet",
+     .model = "resnet20.onnx",
+     .inputs = "pictures/pictures.npy",
+     .calibration = "resnet20_calibration.npy",
+     .memory = "15G",
+     .throughput_reps = 1,
+     .run = demo_cifar},
 };
 #define SPECS (sizeof specs / sizeof *specs)
 
@@ -168,6 +177,9 @@ static int run_rounds(demo *d) {
 
 static int run(demo *d) {
     int code = find_model(d);
+    if (code == CLI_OK && d->spec->run) return d->spec->run(d);
+    if (code == CLI_OK && (cli_has(d->args, CLI_BATCH) || cli_has(d->args, CLI_OUTPUT)))
+        code = cli_fail(CLI_USAGE, "demo: --batch and --output go with the pictures of cifar10");
     if (code == CLI_OK) code = cli_table_read(d->inputs, NULL, &d->shown);
     if (code == CLI_OK) code = find_data(d);
     if (code != CLI_OK) return code;

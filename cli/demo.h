@@ -12,6 +12,7 @@ typedef struct demo_rows { // labelled rows: values of the inputs and a label 0 
     double *values, *labels;
 } demo_rows;
 
+struct demo;
 typedef struct demo_spec {
     const char *name, *title;
     const char *folder, *model, *inputs; // under models/: the folder, and its files
@@ -22,7 +23,8 @@ typedef struct demo_spec {
     int (*read)(const char *path, uint64_t most, demo_rows *out);
     uint64_t most; // labelled rows that are asked about
     unsigned latency_reps, throughput_reps;
-    const char *memory; // that its programs are planned for; NULL: as compile does
+    const char *memory;         // that its programs are planned for; NULL: as compile does
+    int (*run)(struct demo *d); // once the model is found; NULL: a table of requests, answered one by one and together
 } demo_spec;
 
 // The folders of one demo.
@@ -82,7 +84,9 @@ typedef struct demo {
 } demo;
 // The first number of a row of answers.
 double demo_answer(const json_t *rows, uint64_t row);
+json_t *demo_mode_json(const demo_mode *m); // what it took, step by step
 int demo_print_json(const demo *d);
 int demo_print_people(const demo *d);
+int demo_cifar(demo *d); // pictures
 
 #endif

@@ -88,7 +88,8 @@ static int check_folder(const char *folder, const char *forbidden, bool tables, 
         size_t n = f ? fread(head, 1, 8, f) : 0;
         if (f) fclose(f);
         const char *dot = strrchr(e->d_name, '.');
-        bool ours = n == 8 && memcmp(head, "VELUM", 5) == 0, table = tables && dot && strcmp(dot, ".csv") == 0;
+        bool ours = n == 8 && memcmp(head, "VELUM", 5) == 0,
+             table = tables && dot && (strcmp(dot, ".csv") == 0 || strcmp(dot, ".npy") == 0);
         if (code == CLI_OK && ((!ours && !table) || (ours && strstr(forbidden, head + 5))))
             code = cli_fail(CLI_OTHER, "demo: the %s's folder holds %s, which it must not", whose, e->d_name);
     }

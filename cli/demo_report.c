@@ -36,7 +36,7 @@ static json_t *stages_json(const demo_mode *m) {
     return list;
 }
 
-static json_t *mode_json(const demo_mode *m) {
+json_t *demo_mode_json(const demo_mode *m) {
     return json_pack("{s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "requests", (json_int_t)m->requests,
                      "seconds", cli_real(m->seconds), "log_n", (json_int_t)field(m->keygen, "log_n"), "log_qp",
                      cli_real(field(m->keygen, "log_qp")), "security_bits",
@@ -48,7 +48,7 @@ static json_t *mode_json(const demo_mode *m) {
 int demo_print_json(const demo *d) {
     uint64_t peak = d->one.peak_rss_bytes > d->many.peak_rss_bytes ? d->one.peak_rss_bytes : d->many.peak_rss_bytes;
     double lower = fmin(field(d->one.keygen, "security_bits"), field(d->many.keygen, "security_bits"));
-    json_t *o = mode_json(&d->one); // its figures describe the run for one request
+    json_t *o = demo_mode_json(&d->one); // its figures describe the run for one request
     json_object_del(o, "seconds");
     json_object_set_new(o, "model", json_string(d->spec->name));
     json_object_set_new(o, "requests", json_integer((json_int_t)d->many.requests));
@@ -64,7 +64,7 @@ int demo_print_json(const demo *d) {
     json_object_set_new(o, "threads", json_integer(d->threads));
     json_object_set_new(o, "peak_rss_bytes", json_integer((json_int_t)peak));
     json_object_set_new(o, "security_bits", json_integer((json_int_t)lower));
-    json_object_set_new(o, "throughput", mode_json(&d->many));
+    json_object_set_new(o, "throughput", demo_mode_json(&d->many));
     if (d->place.keep) json_object_set_new(o, "folder", json_string(d->place.root));
     return cli_print_json(o);
 }

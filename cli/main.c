@@ -13,10 +13,11 @@ const cli_command cli_commands[] = {
         0,
         1,
         0,
-        CLI_BIT(MODELS) | CLI_BIT(DATA) | CLI_BIT(KEEP),
+        CLI_BIT(MODELS) | CLI_BIT(DATA) | CLI_BIT(KEEP) | CLI_BIT(BATCH) | CLI_BIT(OUTPUT),
         "Runs a whole round with a model that comes with Velum: a client and a server, each a process of its own in\n"
         "a folder of its own, and compares the decrypted answers with the model in the clear. Without a name, lists\n"
-        "the demos. The folders are removed afterwards unless --keep names a place for them.",
+        "the demos. The folders are removed afterwards unless --keep names a place for them. The demo cifar10 takes\n"
+        "--batch pictures (default 32; real ones where there is the data set) and writes a page with them to --output.",
         "velum demo heart",
         cli_demo,
     },
