@@ -73,7 +73,7 @@ static void check_rotation(setting *s, uint64_t galois, uint16_t level) {
     OK(vl_poly_new(&p->ring, level, 0, &t));
     vl_rlwe_apply_key(&s->x, p, &d, key, u[0], u[1]);
     for (int i = 0; i < 2; i++) {
-        vl_rlwe_mod_down(&s->x, p, t, u[i]);
+        vl_rlwe_mod_down(&s->x, p, 1, &t, &u[i]);
         if (i == 0) vl_ring_add(&s->x, &p->ring, t, t, ct.c[0]);
         vl_ring_automorphism(&s->x, &p->ring, &key->perm, hoisted.c[i], t);
     }
@@ -82,7 +82,7 @@ static void check_rotation(setting *s, uint64_t galois, uint16_t level) {
     vl_rlwe_rotate_lazy(&s->x, p, key, &d, &ct, v[0], v[1]);
     for (int i = 0; i < 2; i++) { // the second in place
         vl_poly to = i == 0 ? hoisted.c[0] : vl_poly_prefix(v[1], level);
-        vl_rlwe_mod_down(&s->x, p, to, v[i]);
+        vl_rlwe_mod_down(&s->x, p, 1, &to, &v[i]);
         if (i == 1) vl_ring_copy(&s->x, &p->ring, hoisted.c[1], to);
     }
     noise = noise_of(&s->x, p, &s->sk, &hoisted, want);
