@@ -25,15 +25,15 @@ typedef struct switch_job {
     const vl_params *p;
     const vl_switch_key *key;
     uint32_t nq, np, digits;
-    uint32_t first, last;            // limbs at hand
-    uint32_t groups, group;          // shared out in so many groups, of `group` limbs at most
-    vl_poly c;                       // what is switched (NTT domain)
-    const vl_digits *d;              // already decomposed; or NULL, and then
-    uint64_t *y[VL_MAX_LIMBS];       // ... its limbs as coefficients, scaled for extension
-    vl_poly u[2];                    // sums that are given (u[0].x NULL: to be made)
-    uint32_t left;                   // limbs of the result: nq, or with a rescale nq - 1
-    uint64_t *up[2][VL_MAX_LIMBS];   // limbs left .. of the sums (then P's), as coefficients, scaled for extension
-    vl_poly add[2];                  // added to the result; x NULL: nothing
+    uint32_t first, last;          // limbs at hand
+    uint32_t groups, group;        // shared out in so many groups, of `group` limbs at most
+    vl_poly c;                     // what is switched (NTT domain)
+    const vl_digits *d;            // already decomposed; or NULL, and then
+    uint64_t *y[VL_MAX_LIMBS];     // ... its limbs as coefficients, scaled for extension
+    vl_poly u[2];                  // sums that are given (u[0].x NULL: to be made)
+    uint32_t left;                 // limbs of the result: nq, or with a rescale nq - 1
+    uint64_t *up[2][VL_MAX_LIMBS]; // limbs left .. of the sums (then P's), as coefficients, scaled for extension
+    vl_poly add[2];                // added to the result; x NULL: nothing
     vl_poly out[2];
     uint32_t outs;               // 1 or 2 polynomials
     const vl_automorphism *perm; // of the result; NULL: none
@@ -124,8 +124,8 @@ static void extend_group(const switch_job *w, uint32_t first, uint32_t last, uin
         uint64_t *dst[TARGETS];
         for (uint32_t i = first; i < last; i++) dst[i - first] = buffer + (j * w->group + (i - first)) * stride;
         vl_bases_extend_digit(w->p, j, w->nq, first, middle, dst, (const uint64_t *const *)w->y);
-        if (middle < last) vl_bases_extend_digit(w->p, j, w->nq, middle, last, dst + (middle - first),
-                                                 (const uint64_t *const *)w->y);
+        if (middle < last)
+            vl_bases_extend_digit(w->p, j, w->nq, middle, last, dst + (middle - first), (const uint64_t *const *)w->y);
     }
 }
 
@@ -539,9 +539,8 @@ void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *key, 
 
 size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq) {
     size_t limb = vl_arena_need(limb_bytes(p)), digits = vl_bases_digits(p, nq);
-    size_t switching =
-        limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) +
-        vl_cpu_count() * vl_arena_need(slot_words(p, (uint32_t)digits) * sizeof(uint64_t));
+    size_t switching = limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) +
+                       vl_cpu_count() * vl_arena_need(slot_words(p, (uint32_t)digits) * sizeof(uint64_t));
     // Encryption and re-randomisation: four vectors of N words and a limb a thread.
     size_t encryption = limb * (4 + 2 * (size_t)vl_cpu_count());
     size_t ring = vl_ring_scratch(&p->ring, nq, p->ring.p_count);

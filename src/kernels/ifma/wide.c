@@ -215,7 +215,8 @@ void vl_ifma_automorphism_part(const vl_automorphism *a, uint64_t *dst, const ui
     const uint32_t *block = t->block + begin / VL_KERNELS_BLOCK, inside = (uint32_t)(n / VL_KERNELS_BLOCK - 1);
     const size_t blocks = n / VL_KERNELS_BLOCK, ahead = 16;
     for (size_t b = 0; b < blocks; b++) {
-        const uint64_t *next = src + (size_t)(block[b + ahead < blocks ? b + ahead : b] >> 4 & inside) * VL_KERNELS_BLOCK;
+        const uint64_t *next =
+            src + (size_t)(block[b + ahead < blocks ? b + ahead : b] >> 4 & inside) * VL_KERNELS_BLOCK;
         _mm_prefetch((const char *)next, _MM_HINT_T0);
         _mm_prefetch((const char *)(next + LANES), _MM_HINT_T0);
         const uint64_t *from = src + (size_t)(block[b] >> 4 & inside) * VL_KERNELS_BLOCK;
