@@ -2,7 +2,7 @@
 #include "circuits/bootstrap.h"
 
 #include "circuits/bootstrap_keys.h"
-#include "rlwe/subring.h"
+#include "rlwe/ringswitch.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -60,7 +60,7 @@ static velum_status make_stc(vl_exec *x, const vl_encoder *e, vl_bootstrap *b, d
     vl_encoder *low;
     VL_TRY(vl_params_new(&plan->low, b->p->ring.kernels, &b->low));
     if (is_smaller(b)) {
-        vl_params_literal entry = vl_subring_entry(&plan->low, b->p->literal.log_n);
+        vl_params_literal entry = vl_ringswitch_entry(&plan->low, b->p->literal.log_n);
         VL_TRY(vl_params_new(&entry, b->p->ring.kernels, &b->entry));
     }
     VL_TRY(vl_encoder_new(b->low, &low));
@@ -190,7 +190,7 @@ static velum_status check_keys(const vl_bootstrap *b, const vl_eval_keys *keys, 
                plan->raise_sums);
     if (!slots_first(b)) return VELUM_OK;
     if (b->entry) {
-        vl_key_request one = vl_subring_request(&plan->low);
+        vl_key_request one = vl_ringswitch_request(&plan->low);
         VL_TRY(check_key_set(b->entry, &own->entry, &one, 1));
     }
     return check_key_set(b->low, &own->low, plan->keys + plan->key_count, plan->low_count);
@@ -236,10 +236,10 @@ static void slots_to_coeffs_below(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     size_t mark = vl_arena_mark(&s->x->arena);
     vl_ciphertext t = vl_ciphertext_take(b->low, &s->x->arena, ct->level, 1);
-    vl_subring_enter(s->x, &s->own->entry, b->low, &t, ct);
+    vl_ringswitch_enter(s->x, &s->own->entry, b->low, &t, ct);
     for (uint32_t f = 0; f < b->plan.stc.factors; f++)
         vl_diagonal_map_apply(s->x, &s->own->low, &b->stc[f], true, &t, &t);
-    vl_subring_leave(s->x, s->p, b->low, ct, &t);
+    vl_ringswitch_leave(s->x, s->p, b->low, ct, &t);
     vl_arena_release(&s->x->arena, mark);
 }
 

@@ -17,9 +17,9 @@
 //
 // SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of
 // the work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for
-// them. Sparse slots lie in a subring, so there those parameters are of a smaller ring (rlwe/subring.h): the smallest
-// that holds the slots and has a line in the security table for so few primes. Its secret is drawn for these keys
-// alone; the raise takes the ciphertext back from it.
+// them. Sparse slots lie in a subring, so there those parameters are of a smaller ring (rlwe/ringswitch.h): the
+// smallest that holds the slots and has a line in the security table for so few primes. Its secret is drawn for these
+// keys alone; the raise takes the ciphertext back from it.
 //
 // The chain, lowest limb first:  q_0 | StC | left over | [one, sparse slots] | EvalMod | CtS   (SlotsToCoeffs first)
 //                                q_0 | left over | StC | EvalMod | CtS                         (CoeffsToSlots first)

@@ -3,7 +3,7 @@
 #include "circuits/bootstrap.h"
 
 #include "arith/arith.h"
-#include "rlwe/subring.h"
+#include "rlwe/ringswitch.h"
 
 #include <math.h>
 #include <string.h>
@@ -285,7 +285,7 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
             plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
         plan->key_bytes += vl_encapsulation_bytes(p, plan->top, plan->raise_sums);
         if (plan->low_count && plan->low.log_n < b->log_n) {
-            vl_params_literal entry = vl_subring_entry(&plan->low, b->log_n);
+            vl_params_literal entry = vl_ringswitch_entry(&plan->low, b->log_n);
             plan->key_bytes += key_bytes(&entry, entry.q_count);
         }
         plan->matrix_bytes = transform_bytes(&p->literal, &plan->cts, plan->top) +

@@ -11,11 +11,11 @@ static void turn_limb(void *arg, size_t item, uint32_t slot) {
     const vl_modulus *q = vl_rlwe_limb_modulus(s->p, s->m->level, i);
     uint64_t *u0 = s->scratch + slot * s->slot_words, *u1 = u0 + bsgs_stride_of(s->ring),
              *t = u1 + bsgs_stride_of(s->ring);
-    vl_rlwe_limb_apply_key(s->p, s->digits, s->key, i, 0, n, u0, u1);
+    vl_rlwe_limb_apply_key(s->p, s->digits, s->key, i, u0, u1);
     if (s->turning)
         q->k->add(q, u0, u0, vl_poly_limb(s->ring, s->kept->c[0], i), n);
     else if (i < s->nq)
-        vl_rlwe_limb_add_lifted(s->p, i, u0, vl_poly_limb(s->ring, s->kept->c[0], i), n);
+        vl_rlwe_limb_add_lifted(s->p, i, u0, vl_poly_limb(s->ring, s->kept->c[0], i));
     for (int c = 0; c < 2; c++) {
         uint64_t *d = vl_poly_limb(s->ring, s->sum->c[c], i), *u = c ? u1 : u0;
         q->k->automorphism(&s->key->perm, s->any ? t : d, u);
@@ -74,12 +74,10 @@ static void giants_over_qp(bsgs_run *s, const vl_poly (*out)[2]) {
             if (!sum) sum = &of[r];
             turn_giant(s, o * giants + r, &of[r], sum);
         }
-        for (int c = 0; c < 2; c++) {
-            if (sum)
-                vl_rlwe_mod_down(s->x, s->p, 1, &out[o][c], &sum->c[c]);
-            else
-                vl_ring_zero(s->ring, out[o][c]);
-        }
+        if (sum)
+            vl_rlwe_mod_down(s->x, s->p, 2, out[o], sum->c);
+        else
+            for (int c = 0; c < 2; c++) vl_ring_zero(s->ring, out[o][c]);
     }
 }
 
@@ -105,10 +103,10 @@ static void giants_over_q(bsgs_run *s, const vl_poly (*out)[2]) {
             vl_bsgs_make_products(s, r, r + 1, &inner);
             turn_giant(s, r, &inner, &sum);
         }
+        if (s->any) vl_rlwe_mod_down(s->x, s->p, 2, inner.c, sum.c);
         for (int c = 0; c < 2; c++) {
             if (!unturned) vl_ring_zero(s->ring, still[o].c[c]);
             if (!s->any) continue;
-            vl_rlwe_mod_down(s->x, s->p, 1, &inner.c[c], &sum.c[c]);
             vl_ring_add(s->x, s->ring, still[o].c[c], still[o].c[c], inner.c[c]);
         }
     }

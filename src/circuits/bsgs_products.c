@@ -35,15 +35,15 @@ static void make_baby(limb_work *w, uint32_t b) {
     if (turn == 0) {
         for (int c = 0; c < 2; c++) {
             if (in[c])
-                vl_rlwe_limb_lift(s->p, w->i, o[c], in[c], n);
+                vl_rlwe_limb_lift(s->p, w->i, o[c], in[c]);
             else
                 memset(o[c], 0, n * sizeof *o[c]);
         }
         return;
     }
     const vl_switch_key *key = bsgs_key_for(s, turn);
-    vl_rlwe_limb_apply_key(s->p, &s->digits[input], key, w->i, 0, n, w->u[0], w->u[1]);
-    if (in[0]) vl_rlwe_limb_add_lifted(s->p, w->i, w->u[0], in[0], n);
+    vl_rlwe_limb_apply_key(s->p, &s->digits[input], key, w->i, w->u[0], w->u[1]);
+    if (in[0]) vl_rlwe_limb_add_lifted(s->p, w->i, w->u[0], in[0]);
     for (int c = 0; c < 2; c++) w->q->k->automorphism(&key->perm, o[c], w->u[c]);
 }
 

@@ -55,7 +55,7 @@ static const vl_switch_key *key_for(const vl_eval_keys *keys, int32_t k, uint32_
 static void make_still(const apply_job *j, uint32_t i, size_t begin, uint64_t *const o[2]) {
     for (uint32_t c = 0; c < 2; c++) {
         if (i < j->nq)
-            vl_rlwe_limb_lift(j->p, i, o[c], part_of(j, j->in->c[c], i, begin), j->block);
+            vl_rlwe_limb_lift_part(j->p, i, o[c], part_of(j, j->in->c[c], i, begin), j->block);
         else
             memset(o[c], 0, j->block * sizeof *o[c]);
     }
@@ -67,8 +67,8 @@ static void make_turned(const apply_job *j, const vl_switch_key *key, uint32_t i
     const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
     size_t from = vl_automorphism_source(&key->perm, begin, j->block);
     uint64_t *u[2] = {t, t + BLOCK + STAGGER};
-    vl_rlwe_limb_apply_key(j->p, j->digits, key, i, from, j->block, u[0], u[1]);
-    if (i < j->nq) vl_rlwe_limb_add_lifted(j->p, i, u[0], part_of(j, j->in->c[0], i, from), j->block);
+    vl_rlwe_limb_apply_key_part(j->p, j->digits, key, i, from, j->block, u[0], u[1]);
+    if (i < j->nq) vl_rlwe_limb_add_lifted_part(j->p, i, u[0], part_of(j, j->in->c[0], i, from), j->block);
     for (uint32_t c = 0; c < 2; c++) m->k->automorphism_part(&key->perm, o[c], u[c], begin, j->block);
 }
 

@@ -2,7 +2,7 @@
 #include "rlwe/lowest.h"
 
 #include "rlwe/keys.h"
-#include "rlwe/subring.h"
+#include "rlwe/ringswitch.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -25,13 +25,13 @@ void vl_lowest_keys_free(vl_lowest_keys *keys) {
 static velum_status new_params(const vl_params *p, const vl_lowest *want, vl_lowest_keys *out) {
     if (want->count) VL_TRY(vl_params_new(want->low, p->ring.kernels, &out->low_params));
     if (!vl_lowest_is_smaller(want, p)) return VELUM_OK;
-    vl_params_literal entry = vl_subring_entry(want->low, p->literal.log_n);
+    vl_params_literal entry = vl_ringswitch_entry(want->low, p->literal.log_n);
     return vl_params_new(&entry, p->ring.kernels, &out->entry_params);
 }
 
 // Makes the keys, or with w writes them. `made` holds the parameters.
 static velum_status make(vl_exec *x, const vl_params *p, const vl_secret_key *sk, const vl_lowest *want,
-                         const vl_subring_secret *sub, const vl_secret_key *low_secret, vl_writer *w,
+                         const vl_ringswitch_secret *sub, const vl_secret_key *low_secret, vl_writer *w,
                          vl_lowest_keys *made) {
     VL_TRY(vl_encapsulation_new(x, p, sk, sub->wide, want->weight, want->level, want->sums, want->step, &made->raise));
     if (w) {
@@ -39,7 +39,7 @@ static velum_status make(vl_exec *x, const vl_params *p, const vl_secret_key *sk
         vl_encapsulation_free(&made->raise);
     }
     if (made->entry_params) {
-        VL_TRY(vl_subring_key_new(x, made->entry_params, sk, sub, &made->entry));
+        VL_TRY(vl_ringswitch_key_new(x, made->entry_params, sk, sub, &made->entry));
         if (w) vl_eval_keys_save(&made->entry, w);
     }
     if (!made->low_params) return VELUM_OK;
@@ -50,15 +50,15 @@ static velum_status make(vl_exec *x, const vl_params *p, const vl_secret_key *sk
 static velum_status make_all(vl_exec *x, const vl_params *p, const vl_secret_key *sk, const vl_lowest *want,
                              vl_writer *w, vl_lowest_keys *made) {
     VL_TRY(new_params(p, want, made));
-    vl_subring_secret sub = {0};
+    vl_ringswitch_secret sub = {0};
     vl_secret_key same = {.coeffs = sk->coeffs}; // the main secret over fewer primes
     velum_status status = VELUM_OK;
     if (made->entry_params)
-        status = vl_subring_secret_new(made->low_params, p->literal.log_n, &sub);
+        status = vl_ringswitch_secret_new(made->low_params, p->literal.log_n, &sub);
     else if (made->low_params)
         status = vl_keys_expand_secret(made->low_params, &same);
     if (status == VELUM_OK) status = make(x, p, sk, want, &sub, made->entry_params ? &sub.small : &same, w, made);
-    vl_subring_secret_free(&sub);
+    vl_ringswitch_secret_free(&sub);
     vl_secret_free(same.s.x);
     return status;
 }
@@ -89,8 +89,8 @@ size_t vl_lowest_keys_bytes(const vl_params *p, const vl_lowest *want) {
     if (!want->count) return bytes;
     bytes += vl_keys_saved_bytes(want->low, want->keys, want->count, 0);
     if (!vl_lowest_is_smaller(want, p)) return bytes;
-    vl_params_literal entry = vl_subring_entry(want->low, p->literal.log_n);
-    vl_key_request one = vl_subring_request(want->low);
+    vl_params_literal entry = vl_ringswitch_entry(want->low, p->literal.log_n);
+    vl_key_request one = vl_ringswitch_request(want->low);
     return bytes + vl_keys_saved_bytes(&entry, &one, 1, 0);
 }
 
@@ -129,7 +129,7 @@ static velum_status load(vl_exec *x, const vl_params *p, vl_reader *r, const vl_
     VL_TRY(load_raise(x, p, r, want, &made->raise));
     VL_TRY(new_params(p, want, made));
     if (made->entry_params) {
-        vl_key_request one = vl_subring_request(want->low);
+        vl_key_request one = vl_ringswitch_request(want->low);
         VL_TRY(vl_eval_keys_load(x, made->entry_params, r, &made->entry));
         VL_TRY(check_keys(&made->entry, &one, 1, "ring switching"));
     }

@@ -22,7 +22,7 @@ typedef struct vl_lowest_keys {
     vl_params *low_params; // NULL: no keys
     vl_eval_keys low;
     vl_params *entry_params; // NULL: low's ring is that of the chain
-    vl_eval_keys entry;      // see rlwe/subring.h
+    vl_eval_keys entry;      // see rlwe/ringswitch.h
 } vl_lowest_keys;
 
 bool vl_lowest_is_smaller(const vl_lowest *want, const vl_params *p); // has low a smaller ring?

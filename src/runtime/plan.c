@@ -2,7 +2,7 @@
 // What a run takes, known before it starts.
 #include "runtime/internal.h"
 
-#include "rlwe/subring.h"
+#include "rlwe/ringswitch.h"
 
 void vl_runtime_last_uses(const vl_program *p, uint32_t *last) {
     for (uint32_t i = 0; i < p->value_count; i++) last[i] = 0;
@@ -147,8 +147,8 @@ static void add_bootstrap(const vl_params *p, const vl_manifest *manifest, vl_me
         m->keys += key_bytes(&manifest->low, manifest->low_keys, manifest->low_key_count);
         m->keys += vl_encapsulation_bytes(p, manifest->raise_level, manifest->raise_sums);
         if (manifest->low_key_count && manifest->low.log_n < p->literal.log_n) {
-            vl_params_literal entry = vl_subring_entry(&manifest->low, p->literal.log_n);
-            vl_key_request one = vl_subring_request(&manifest->low);
+            vl_params_literal entry = vl_ringswitch_entry(&manifest->low, p->literal.log_n);
+            vl_key_request one = vl_ringswitch_request(&manifest->low);
             m->keys += key_bytes(&entry, &one, 1);
         }
         m->tables += ((uint64_t)manifest->low.q_count + manifest->low.p_count) * 4 * vl_poly_bytes(&p->ring, 1, 0);

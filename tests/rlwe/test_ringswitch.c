@@ -2,7 +2,7 @@
 // A message of a subring, taken to the smaller ring and back.
 #include "rlwe/fixture.h"
 #include "rlwe/keys.h"
-#include "rlwe/subring.h"
+#include "rlwe/ringswitch.h"
 
 enum { LOG_N = 8, SMALL = 5, LEVEL = 3 };
 
@@ -10,7 +10,7 @@ typedef struct rings {
     vl_params *p, *low;
     vl_exec x;
     vl_secret_key sk;
-    vl_subring_secret secret;
+    vl_ringswitch_secret secret;
     vl_eval_keys entry;
     int64_t m[1 << LOG_N], small[1 << SMALL];
 } rings;
@@ -21,13 +21,13 @@ static void setup(rings *r, uint32_t digit_limbs) {
     vl_params_literal low = r->p->literal;
     low.log_n = SMALL;
     OK(vl_params_new(&low, NULL, &r->low));
-    vl_params_literal entry = vl_subring_entry(&low, LOG_N);
+    vl_params_literal entry = vl_ringswitch_entry(&low, LOG_N);
     assert_int_equal(entry.log_n, LOG_N);
-    OK(vl_exec_init(&r->x, 1, vl_subring_scratch(r->p, LEVEL)));
+    OK(vl_exec_init(&r->x, 1, vl_ringswitch_scratch(r->p, LEVEL)));
     OK(vl_secret_key_new(r->p, &r->sk));
-    OK(vl_subring_secret_new(r->low, LOG_N, &r->secret));
-    OK(vl_subring_key_new(&r->x, r->p, &r->sk, &r->secret, &r->entry));
-    vl_key_request one = vl_subring_request(&low);
+    OK(vl_ringswitch_secret_new(r->low, LOG_N, &r->secret));
+    OK(vl_ringswitch_key_new(&r->x, r->p, &r->sk, &r->secret, &r->entry));
+    vl_key_request one = vl_ringswitch_request(&low);
     assert_int_equal(one.level, LEVEL);
     assert_non_null(vl_eval_keys_find(&r->entry, one.galois));
     message(r->p, r->m);
@@ -36,7 +36,7 @@ static void setup(rings *r, uint32_t digit_limbs) {
 
 static void teardown(rings *r) {
     vl_eval_keys_free(&r->entry);
-    vl_subring_secret_free(&r->secret);
+    vl_ringswitch_secret_free(&r->secret);
     vl_secret_key_free(&r->sk);
     vl_exec_clear(&r->x);
     vl_params_free(r->low);
@@ -68,13 +68,13 @@ static void there_and_back(void **state) {
             vl_ciphertext ct = encrypt(&r, level), small, back;
             OK(vl_ciphertext_new(r.low, level, 1, &small));
             OK(vl_ciphertext_new(r.p, level, 1, &back));
-            vl_subring_enter(&r.x, &r.entry, r.low, &small, &ct);
+            vl_ringswitch_enter(&r.x, &r.entry, r.low, &small, &ct);
             assert_int_equal(small.level, level);
             assert_true(small.scale == ct.scale);
             double sigma = deviation(&r), lost = 0;
             test_noise n = noise_of(&r.x, r.low, &r.secret.small, &small, r.small);
             assert_true(n.max <= 8 * sigma);
-            vl_subring_leave(&r.x, r.p, r.low, &back, &small);
+            vl_ringswitch_leave(&r.x, r.p, r.low, &back, &small);
             int64_t wide[1 << LOG_N] = {0};
             for (size_t i = 0; i < 1 << SMALL; i++) wide[i << (LOG_N - SMALL)] = r.small[i];
             vl_secret_key under = {.coeffs = r.secret.wide};
@@ -103,13 +103,13 @@ static void same_bytes_everywhere(void **state) {
             vl_ciphertext small, back;
             OK(vl_params_new(&r.p->literal, *k, &p));
             OK(vl_params_new(&r.low->literal, *k, &low));
-            OK(vl_exec_init(&x, threads, vl_subring_scratch(p, LEVEL)));
+            OK(vl_exec_init(&x, threads, vl_ringswitch_scratch(p, LEVEL)));
             OK(vl_ciphertext_new(low, LEVEL, 1, &small));
             OK(vl_ciphertext_new(p, LEVEL, 1, &back));
             vl_eval_keys keys = r.entry;
             keys.params = p;
-            vl_subring_enter(&x, &keys, low, &small, &ct);
-            vl_subring_leave(&x, p, low, &back, &small);
+            vl_ringswitch_enter(&x, &keys, low, &small, &ct);
+            vl_ringswitch_leave(&x, p, low, &back, &small);
             if (!want.block) {
                 want = back;
             } else {
@@ -129,9 +129,9 @@ static void same_bytes_everywhere(void **state) {
 static void refusals(void **state) {
     (void)state;
     vl_params *p = insecure_params(SMALL, LEVEL, 1, NULL);
-    vl_subring_secret secret;
-    assert_int_equal(vl_subring_secret_new(p, SMALL, &secret), VELUM_E_USAGE);
-    assert_int_equal(vl_subring_secret_new(p, SMALL - 1, &secret), VELUM_E_USAGE);
+    vl_ringswitch_secret secret;
+    assert_int_equal(vl_ringswitch_secret_new(p, SMALL, &secret), VELUM_E_USAGE);
+    assert_int_equal(vl_ringswitch_secret_new(p, SMALL - 1, &secret), VELUM_E_USAGE);
     vl_params_free(p);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rlwe/subring.h"
+#include "rlwe/ringswitch.h"
 
 #include "rlwe/bases.h"
 #include "rlwe/keys.h"
@@ -9,25 +9,25 @@
 
 #define ELEMENT 1 // of the key: nothing is permuted
 
-vl_params_literal vl_subring_entry(const vl_params_literal *low, uint8_t log_n) {
+vl_params_literal vl_ringswitch_entry(const vl_params_literal *low, uint8_t log_n) {
     vl_params_literal entry = *low;
     entry.log_n = log_n;
     return entry;
 }
 
-vl_key_request vl_subring_request(const vl_params_literal *low) {
+vl_key_request vl_ringswitch_request(const vl_params_literal *low) {
     return (vl_key_request){ELEMENT, (uint16_t)low->q_count};
 }
 
 // ---- keys ----
-velum_status vl_subring_secret_new(const vl_params *low, unsigned log_n, vl_subring_secret *out) {
+velum_status vl_ringswitch_secret_new(const vl_params *low, unsigned log_n, vl_ringswitch_secret *out) {
     VL_FAIL_IF(log_n <= low->literal.log_n, VELUM_E_USAGE, "a subring of degree 2^%u in a ring of degree 2^%u",
                low->literal.log_n, log_n);
-    vl_subring_secret made = {.wide = vl_secret_alloc((size_t)1 << log_n)};
+    vl_ringswitch_secret made = {.wide = vl_secret_alloc((size_t)1 << log_n)};
     VL_FAIL_IF(!made.wide, VELUM_E_NOMEM, "no guarded memory for a secret key");
     velum_status status = vl_secret_key_new(low, &made.small);
     if (status != VELUM_OK) {
-        vl_subring_secret_free(&made);
+        vl_ringswitch_secret_free(&made);
         return status;
     }
     size_t k = (size_t)1 << (log_n - low->literal.log_n);
@@ -36,11 +36,11 @@ velum_status vl_subring_secret_new(const vl_params *low, unsigned log_n, vl_subr
     return VELUM_OK;
 }
 
-void vl_subring_secret_free(vl_subring_secret *secret) {
+void vl_ringswitch_secret_free(vl_ringswitch_secret *secret) {
     if (!secret) return;
     vl_secret_key_free(&secret->small);
     vl_secret_free(secret->wide);
-    *secret = (vl_subring_secret){0};
+    *secret = (vl_ringswitch_secret){0};
 }
 
 typedef struct key_job {
@@ -84,8 +84,8 @@ static velum_status fill_key(vl_exec *x, key_job *w) {
     return VELUM_OK;
 }
 
-velum_status vl_subring_key_new(vl_exec *x, const vl_params *entry, const vl_secret_key *sk,
-                                const vl_subring_secret *secret, vl_eval_keys *out) {
+velum_status vl_ringswitch_key_new(vl_exec *x, const vl_params *entry, const vl_secret_key *sk,
+                                   const vl_ringswitch_secret *secret, vl_eval_keys *out) {
     uint16_t level = (uint16_t)entry->ring.q_count;
     vl_eval_keys made = {.params = entry, .count = 1, .key = vl_alloc_array(1, sizeof *made.key)};
     VL_FAIL_IF(!made.key, VELUM_E_NOMEM, "no memory for a key");
@@ -149,8 +149,8 @@ static void move(vl_exec *x, move_job *j, vl_exec_fn fn) {
     vl_arena_release(&x->arena, mark);
 }
 
-void vl_subring_enter(vl_exec *x, const vl_eval_keys *entry, const vl_params *low, vl_ciphertext *out,
-                      const vl_ciphertext *ct) {
+void vl_ringswitch_enter(vl_exec *x, const vl_eval_keys *entry, const vl_params *low, vl_ciphertext *out,
+                         const vl_ciphertext *ct) {
     const vl_params *p = entry->params;
     size_t mark = vl_arena_mark(&x->arena);
     vl_ciphertext t = vl_ciphertext_take(p, &x->arena, ct->level, 1);
@@ -159,12 +159,12 @@ void vl_subring_enter(vl_exec *x, const vl_eval_keys *entry, const vl_params *lo
     vl_arena_release(&x->arena, mark);
 }
 
-void vl_subring_leave(vl_exec *x, const vl_params *p, const vl_params *low, vl_ciphertext *out,
-                      const vl_ciphertext *a) {
+void vl_ringswitch_leave(vl_exec *x, const vl_params *p, const vl_params *low, vl_ciphertext *out,
+                         const vl_ciphertext *a) {
     move(x, &(move_job){.p = p, .low = low, .out = out, .in = a}, scatter_limb);
 }
 
-size_t vl_subring_scratch(const vl_params *entry, uint16_t level) {
+size_t vl_ringswitch_scratch(const vl_params *entry, uint16_t level) {
     size_t moving = vl_cpu_count() * vl_arena_need(entry->ring.n * sizeof(uint64_t)),
            switching = vl_rlwe_scratch(entry, level);
     return 2 * vl_arena_need(vl_poly_bytes(&entry->ring, level, 0)) + 256 + (switching > moving ? switching : moving);
