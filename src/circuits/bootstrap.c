@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/bootstrap.h"
 
+#include "circuits/bootstrap_keys.h"
+#include "rlwe/ringswitch.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -9,7 +12,7 @@
 
 struct vl_bootstrap {
     const vl_params *p;
-    vl_params *low; // of SlotsToCoeffs, where it comes first
+    vl_params *low, *entry; // of SlotsToCoeffs, where it comes first, and of the key to its ring, where that is smaller
     vl_bootstrap_plan plan;
     vl_diagonal_map cts[VL_DFT_MAX_FACTORS], stc[VL_DFT_MAX_FACTORS];
     vl_poly i_unit; // i in every slot: X^(N/2), over the limbs of EvalMod's input and one more
@@ -18,6 +21,11 @@ struct vl_bootstrap {
 };
 
 static bool is_sparse(const vl_bootstrap *b) { return b->plan.params.log_slots + 1 < b->plan.params.log_n; }
+// Is the ring of SlotsToCoeffs smaller?
+static bool is_smaller(const vl_bootstrap *b) {
+    vl_lowest want = vl_bootstrap_lowest(&b->plan);
+    return vl_lowest_is_smaller(&want, b->p);
+}
 static bool slots_first(const vl_bootstrap *b) { return b->plan.params.order == VL_SLOTS_FIRST; }
 static double prime_at(const vl_params *p, uint32_t level) { return (double)p->literal.q[level - 1]; }
 
@@ -51,6 +59,10 @@ static velum_status make_stc(vl_exec *x, const vl_encoder *e, vl_bootstrap *b, d
     if (!slots_first(b)) return make_transform(x, e, &plan->stc, plan->stc_level, change, pre, NULL, b->stc);
     vl_encoder *low;
     VL_TRY(vl_params_new(&plan->low, b->p->ring.kernels, &b->low));
+    if (is_smaller(b)) {
+        vl_params_literal entry = vl_ringswitch_entry(&plan->low, b->p->literal.log_n);
+        VL_TRY(vl_params_new(&entry, b->p->ring.kernels, &b->entry));
+    }
     VL_TRY(vl_encoder_new(b->low, &low));
     velum_status status = make_transform(x, low, &plan->stc, plan->stc_level, change, pre, NULL, b->stc);
     vl_encoder_free(low);
@@ -112,6 +124,7 @@ void vl_bootstrap_free(vl_bootstrap *b) {
     vl_poly_free(&b->i_unit);
     vl_poly_free(&b->mask);
     vl_params_free(b->low);
+    vl_params_free(b->entry);
     vl_free(b);
 }
 
@@ -175,7 +188,12 @@ static velum_status check_keys(const vl_bootstrap *b, const vl_eval_keys *keys, 
     VL_FAIL_IF(raise->sums != plan->raise_sums || (raise->sums > 1 && raise->step != 1 << plan->params.log_slots),
                VELUM_E_MISMATCH, "bootstrap: an encapsulation key that sums %u rotations, %u are needed", raise->sums,
                plan->raise_sums);
-    return slots_first(b) ? check_key_set(b->low, &own->low, plan->keys + plan->key_count, plan->low_count) : VELUM_OK;
+    if (!slots_first(b)) return VELUM_OK;
+    if (b->entry) {
+        vl_key_request one = vl_ringswitch_request(&plan->low);
+        VL_TRY(check_key_set(b->entry, &own->entry, &one, 1));
+    }
+    return check_key_set(b->low, &own->low, plan->keys + plan->key_count, plan->low_count);
 }
 
 // ---- the stages ----
@@ -213,8 +231,24 @@ static void fold(run *s, vl_ciphertext *ct, int32_t k) {
     vl_automorphisms_add(s->x, s->keys, &galois, 1, false, ct);
 }
 
+// In the smaller ring.
+static void slots_to_coeffs_below(run *s, vl_ciphertext *ct) {
+    const vl_bootstrap *b = s->b;
+    size_t mark = vl_arena_mark(&s->x->arena);
+    vl_ciphertext t = vl_ciphertext_take(b->low, &s->x->arena, ct->level, 1);
+    vl_ringswitch_enter(s->x, &s->own->entry, b->low, &t, ct);
+    for (uint32_t f = 0; f < b->plan.stc.factors; f++)
+        vl_diagonal_map_apply(s->x, &s->own->low, &b->stc[f], true, &t, &t);
+    vl_ringswitch_leave(s->x, s->p, b->low, ct, &t);
+    vl_arena_release(&s->x->arena, mark);
+}
+
 static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
+    if (b->entry) {
+        slots_to_coeffs_below(s, ct);
+        return;
+    }
     const vl_eval_keys *keys = slots_first(b) ? &s->own->low : s->keys;
     for (uint32_t f = 0; f < b->plan.stc.factors; f++) {
         vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, ct, ct);

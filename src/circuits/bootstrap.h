@@ -17,7 +17,9 @@
 //
 // SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of
 // the work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for
-// them.
+// them. Sparse slots lie in a subring, so there those parameters are of a smaller ring (rlwe/ringswitch.h): the
+// smallest that holds the slots and has a line in the security table for so few primes. Its secret is drawn for these
+// keys alone; the raise takes the ciphertext back from it.
 //
 // The chain, lowest limb first:  q_0 | StC | left over | [one, sparse slots] | EvalMod | CtS   (SlotsToCoeffs first)
 //                                q_0 | left over | StC | EvalMod | CtS                         (CoeffsToSlots first)
@@ -26,7 +28,7 @@
 
 #include "circuits/dft.h"
 #include "circuits/mod1.h"
-#include "rlwe/encapsulate.h"
+#include "rlwe/lowest.h"
 
 typedef enum vl_bootstrap_order { VL_SLOTS_FIRST, VL_COEFFS_FIRST } vl_bootstrap_order; // which transform's source
 #define VL_BOOTSTRAP_MAX_FAILURE (-128.0) // log2 per bootstrap, where security is asked for
@@ -92,11 +94,7 @@ uint32_t vl_bootstrap_split(const vl_bootstrap_plan *plan, const vl_params *p, u
 double vl_bootstrap_log2_failure(uint32_t weight, uint32_t range, double coefficients);
 
 // Keys beside those of plan->keys[0 .. key_count), which may lie with others in a program's key set.
-typedef struct vl_bootstrap_keys {
-    vl_params *low_params; // NULL with CoeffsToSlots first
-    vl_eval_keys low;
-    vl_encapsulation raise;
-} vl_bootstrap_keys;
+typedef vl_lowest_keys vl_bootstrap_keys;
 // Every key is checked against the security table at its own modulus and secret: VELUM_E_INSECURE.
 velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,
                                    const vl_secret_key *sk, vl_bootstrap_keys *out);

@@ -5,6 +5,8 @@
 
 #include "circuits/bootstrap.h"
 
+// What the plan wants of rlwe/lowest.h; points into the plan.
+vl_lowest vl_bootstrap_lowest(const vl_bootstrap_plan *plan);
 // As saved by w at a multiple of 64 bytes from its start.
 size_t vl_bootstrap_keys_bytes(const vl_bootstrap_plan *plan, const vl_params *p);
 void vl_bootstrap_keys_save(const vl_bootstrap_keys *keys, vl_writer *w);

@@ -3,6 +3,7 @@
 #include "circuits/bootstrap.h"
 
 #include "arith/arith.h"
+#include "rlwe/ringswitch.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,12 +35,15 @@ static velum_status want_key(vl_bootstrap_plan *plan, uint64_t galois, uint32_t 
     return VELUM_OK;
 }
 
-static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, const vl_dft_plan *t, uint32_t level) {
+// In a ring of degree 2^log_n, that of p or a smaller one.
+static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, uint32_t log_n, const vl_dft_plan *t,
+                                   uint32_t level) {
+    uint64_t mask = (UINT64_C(2) << log_n) - 1;
     for (uint32_t f = 0; f < t->factors; f++) {
         int32_t k[256];
         uint32_t count = vl_dft_rotations(t, f, k);
         for (uint32_t i = 0; i < count; i++)
-            if (k[i]) VL_TRY(want_key(plan, vl_params_galois(p, k[i]), level - f));
+            if (k[i]) VL_TRY(want_key(plan, vl_params_galois(p, k[i]) & mask, level - f));
     }
     return VELUM_OK;
 }
@@ -49,17 +53,17 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
     for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(plan, p, pass, galois)) > 0; pass++)
         for (uint32_t i = 0; i < count; i++) VL_TRY(want_key(plan, galois[i], plan->top));
-    VL_TRY(want_transform(plan, p, &plan->cts, plan->top));
+    VL_TRY(want_transform(plan, p, b->log_n, &plan->cts, plan->top));
     for (uint32_t i = 0, count = vl_bootstrap_split(plan, p, galois); i < count; i++)
         VL_TRY(want_key(plan, galois[i], plan->mod_level + 1u));
     VL_TRY(want_key(plan, 0, plan->mod_level));
     if (sparse(b)) // the halves are folded together
         VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots),
                         b->order == VL_SLOTS_FIRST ? plan->out_level : plan->stc_level - 1u));
-    if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, &plan->stc, plan->stc_level);
+    if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, b->log_n, &plan->stc, plan->stc_level);
     vl_bootstrap_plan *low = vl_alloc(sizeof *low);
     VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
-    velum_status status = want_transform(low, p, &plan->stc, plan->stc_level);
+    velum_status status = want_transform(low, p, plan->low.log_n, &plan->stc, plan->stc_level);
     if (status == VELUM_OK && plan->key_count + low->key_count > VL_BOOTSTRAP_MAX_KEYS)
         status = VL_FAIL(VELUM_E_LIMIT, "a bootstrap with more than %d keys", VL_BOOTSTRAP_MAX_KEYS);
     if (status == VELUM_OK) {
@@ -100,16 +104,30 @@ uint32_t vl_bootstrap_split(const vl_bootstrap_plan *plan, const vl_params *p, u
 }
 
 // The chain's prefix that SlotsToCoeffs uses, in one digit, and the fewest special primes that are not below it; where
-// the whole has not enough of them, more digits.
+// the whole has not enough of them, or the ring's line of the table is too short, more digits. False: too short even
+// so.
+static bool fit_low(vl_params_literal *low, const vl_params *p) {
+    double log_q = vl_arith_log2_product(low->q, low->q_count), log_p = 0, limit = INFINITY;
+    if (low->security_bits) limit = vl_security_max_log_qp(low->log_n, low->secret_weight, low->security_bits);
+    low->p_count = 1;
+    while (low->p_count < p->ring.p_count && vl_arith_log2_product(low->p, low->p_count) < log_q) low->p_count++;
+    while (low->p_count > 1 && log_q + vl_arith_log2_product(low->p, low->p_count) > limit) low->p_count--;
+    log_p = vl_arith_log2_product(low->p, low->p_count); // the first digit is the largest: it holds q_0
+    low->digit_limbs = low->q_count;
+    while (low->digit_limbs > 1 && vl_arith_log2_product(low->q, low->digit_limbs) > log_p) low->digit_limbs--;
+    return log_q + log_p <= limit;
+}
+
 static void set_low(vl_bootstrap_plan *plan, const vl_params *p) {
     vl_params_literal *low = &plan->low;
     *low = p->literal;
-    low->q_count = low->digit_limbs = plan->stc_level;
-    double log_q = vl_arith_log2_product(low->q, low->q_count);
-    low->p_count = 1;
-    while (low->p_count < p->ring.p_count && vl_arith_log2_product(low->p, low->p_count) < log_q) low->p_count++;
-    double log_p = vl_arith_log2_product(low->p, low->p_count); // the first digit is the largest: it holds q_0
-    while (low->digit_limbs > 1 && vl_arith_log2_product(low->q, low->digit_limbs) > log_p) low->digit_limbs--;
+    low->q_count = plan->stc_level;
+    low->log_n = (uint8_t)(plan->params.log_slots + 1);
+    while (!fit_low(low, p) && low->log_n < p->literal.log_n) low->log_n++;
+    uint32_t security =
+        vl_security_of(low->log_n, low->secret_weight,
+                       vl_arith_log2_product(low->q, low->q_count) + vl_arith_log2_product(low->p, low->p_count));
+    if (security < plan->security_bits) plan->security_bits = security;
 }
 
 static uint64_t key_bytes(const vl_params_literal *lit, uint32_t level) {
@@ -266,6 +284,10 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
         for (uint32_t i = 0; i < plan->low_count; i++)
             plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
         plan->key_bytes += vl_encapsulation_bytes(p, plan->top, plan->raise_sums);
+        if (plan->low_count && plan->low.log_n < b->log_n) {
+            vl_params_literal entry = vl_ringswitch_entry(&plan->low, b->log_n);
+            plan->key_bytes += key_bytes(&entry, entry.q_count);
+        }
         plan->matrix_bytes = transform_bytes(&p->literal, &plan->cts, plan->top) +
                              transform_bytes(low_of(plan, p), &plan->stc, plan->stc_level);
         plan->scratch_bytes = scratch_bytes(plan, p);

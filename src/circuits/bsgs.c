@@ -29,7 +29,7 @@ static void turn_giant(bsgs_run *s, uint32_t r, bsgs_pair *inner, bsgs_pair *sum
     vl_poly c1 = inner->c[1];
     if (s->turning) {
         c1 = vl_poly_take(s->ring, &s->x->arena, s->nq, 0);
-        vl_rlwe_mod_down(s->x, s->p, c1, inner->c[1]);
+        vl_rlwe_mod_down(s->x, s->p, 1, &c1, &inner->c[1]);
     }
     vl_digits digits = vl_rlwe_decompose(s->x, s->p, c1, &s->x->arena);
     s->digits = &digits;
@@ -74,12 +74,10 @@ static void giants_over_qp(bsgs_run *s, const vl_poly (*out)[2]) {
             if (!sum) sum = &of[r];
             turn_giant(s, o * giants + r, &of[r], sum);
         }
-        for (int c = 0; c < 2; c++) {
-            if (sum)
-                vl_rlwe_mod_down(s->x, s->p, out[o][c], sum->c[c]);
-            else
-                vl_ring_zero(s->ring, out[o][c]);
-        }
+        if (sum)
+            vl_rlwe_mod_down(s->x, s->p, 2, out[o], sum->c);
+        else
+            for (int c = 0; c < 2; c++) vl_ring_zero(s->ring, out[o][c]);
     }
 }
 
@@ -105,10 +103,10 @@ static void giants_over_q(bsgs_run *s, const vl_poly (*out)[2]) {
             vl_bsgs_make_products(s, r, r + 1, &inner);
             turn_giant(s, r, &inner, &sum);
         }
+        if (s->any) vl_rlwe_mod_down(s->x, s->p, 2, inner.c, sum.c);
         for (int c = 0; c < 2; c++) {
             if (!unturned) vl_ring_zero(s->ring, still[o].c[c]);
             if (!s->any) continue;
-            vl_rlwe_mod_down(s->x, s->p, inner.c[c], sum.c[c]);
             vl_ring_add(s->x, s->ring, still[o].c[c], still[o].c[c], inner.c[c]);
         }
     }

@@ -17,6 +17,7 @@
 #include "ckks/ckks.h"
 
 #define VL_DFT_MAX_FACTORS 8
+#define VL_DFT_MAX_BABIES 256
 
 typedef struct vl_dft_plan {
     bool inverse;                       // CoeffsToSlots

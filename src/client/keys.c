@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rlwe/keys.h"
 #include "client/client.h"
-#include "rlwe/encapsulate.h"
+#include "rlwe/lowest.h"
 #include <string.h>
 
 #define MAX_KEY_FILE ((size_t)64 << 30)
@@ -41,38 +41,28 @@ static velum_status give(void *arg, const uint8_t *data, size_t size) {
     return VELUM_OK;
 }
 
+// What a bootstrap needs beside the program's keys.
+static vl_lowest lowest(const vl_manifest *m) {
+    return (vl_lowest){.weight = m->raise_weight,
+                       .level = m->raise_level,
+                       .sums = m->raise_sums,
+                       .step = (int32_t)m->raise_step,
+                       .low = &m->low,
+                       .keys = m->low_keys,
+                       .count = m->low_key_count};
+}
+
 static size_t eval_payload(const velum_client *c) {
     const vl_manifest *m = &c->manifest;
     size_t bytes = VL_EVAL_HEAD_BYTES + vl_eval_keys_bytes(c->params, m->keys, m->key_count, m->zero_nq);
     if (!m->bootstrapped) return bytes;
-    bytes += vl_encapsulation_saved_bytes(c->params, m->raise_level, m->raise_sums);
-    return m->low_key_count ? bytes + vl_keys_saved_bytes(&m->low, m->low_keys, m->low_key_count, 0) : bytes;
+    vl_lowest want = lowest(m);
+    return bytes + vl_lowest_keys_bytes(c->params, &want);
 }
 
-// The keys of SlotsToCoeffs: the same secret over fewer primes.
-static velum_status write_low(const vl_manifest *m, const vl_params *low, const vl_secret_key *sk, vl_exec *x,
-                              vl_writer *w) {
-    vl_secret_key fewer = {.coeffs = sk->coeffs};
-    VL_TRY(vl_keys_expand_secret(low, &fewer));
-    velum_status status = vl_eval_keys_write(x, low, &fewer, m->low_keys, m->low_key_count, 0, w);
-    vl_secret_free(fewer.s.x);
-    return status;
-}
-
-// What a bootstrap needs beside the program's keys, in the order of circuits/bootstrap_keys.h.
 static velum_status write_bootstrap(const velum_client *c, const vl_secret_key *sk, vl_exec *x, vl_writer *w) {
-    const vl_manifest *m = &c->manifest;
-    vl_encapsulation raise;
-    VL_TRY(vl_encapsulation_new(x, c->params, sk, m->raise_weight, m->raise_level, m->raise_sums,
-                                (int32_t)m->raise_step, &raise));
-    vl_encapsulation_save(&raise, w);
-    vl_encapsulation_free(&raise);
-    if (m->low_key_count == 0) return vl_writer_status(w);
-    vl_params *low;
-    VL_TRY(vl_params_new(&m->low, c->params->ring.kernels, &low));
-    velum_status status = write_low(m, low, sk, x, w);
-    vl_params_free(low);
-    return status;
+    vl_lowest want = lowest(&c->manifest);
+    return vl_lowest_keys_write(x, c->params, sk, &want, w);
 }
 
 static velum_status write_eval(const velum_client *c, const vl_client_secret *s, vl_exec *x, sink *to) {

@@ -95,6 +95,9 @@ struct vl_kernels {
     void (*base_extend)(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n);
     // NTT domain: dst(X) = src(X^g). Not in place.
     void (*automorphism)(const vl_automorphism *a, uint64_t *dst, const uint64_t *src);
+    // Words [begin, begin + n) of that alone, n a power of two, at least 16, that divides begin: they come from n words
+    // side by side, which `src` is: those at vl_automorphism_source.
+    void (*automorphism_part)(const vl_automorphism *a, uint64_t *dst, const uint64_t *src, size_t begin, size_t n);
 };
 
 // The families that this CPU can run, slowest first (ref, avx2, ifma), NULL-terminated.
@@ -114,5 +117,7 @@ void vl_kernels_exponents(unsigned log_n, uint32_t *exponent);
 // galois odd, < 2n.
 velum_status vl_automorphism_init(vl_automorphism *a, unsigned log_n, uint64_t galois);
 void vl_automorphism_clear(vl_automorphism *a);
+// Where the n words begin that words [begin, begin + n) of an image come from.
+size_t vl_automorphism_source(const vl_automorphism *a, size_t begin, size_t n);
 
 #endif

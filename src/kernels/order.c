@@ -43,6 +43,13 @@ velum_status vl_automorphism_init(vl_automorphism *a, unsigned log_n, uint64_t g
     return VELUM_OK;
 }
 
+// The top bits of a position, from bit 4 on, are the low bits of (exponent - 1) / 2, turned round, and those of g e
+// depend on those of e alone: so aligned stretches of any length go to aligned stretches.
+size_t vl_automorphism_source(const vl_automorphism *a, size_t begin, size_t n) {
+    const vl_automorphism_tables *t = a->tables;
+    return (size_t)(t->block[begin / VL_KERNELS_BLOCK] >> 4) * VL_KERNELS_BLOCK & ~(n - 1);
+}
+
 void vl_automorphism_clear(vl_automorphism *a) {
     if (a == NULL) return;
     vl_free(a->tables);

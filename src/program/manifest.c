@@ -374,9 +374,10 @@ static velum_status load_bootstrap(vl_reader *r, vl_manifest *m) {
     VL_FAIL_IF(r->bad || low > 1, VELUM_E_FORMAT, "bootstrap: cut short");
     if (low) {
         VL_TRY(vl_params_load(r, &m->low));
-        VL_FAIL_IF(m->low.log_n != p->log_n || m->low.secret_weight != p->secret_weight ||
+        VL_FAIL_IF(m->low.log_n > p->log_n || m->low.secret_weight != p->secret_weight ||
                        m->low.security_bits != p->security_bits,
-                   VELUM_E_FORMAT, "bootstrap: the parameters of its lowest levels are another ring's or secret's");
+                   VELUM_E_FORMAT,
+                   "bootstrap: the parameters of its lowest levels are of a larger ring or another secret");
     }
     VL_TRY(load_keys(r, &m->low, &m->low_key_count, &m->low_keys));
     m->raise_weight = vl_read_u16(r);

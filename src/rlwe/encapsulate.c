@@ -76,7 +76,7 @@ velum_status vl_encapsulation_init(const vl_params *p, uint32_t weight, uint16_t
 // ---- generation ----
 typedef struct make_job {
     const vl_params *p;
-    const vl_secret_key *sk;
+    const vl_secret_key *sk, *in; // the main secret, and that of what is raised
     vl_encapsulation *k;
     const int64_t *t;  // sparse secret, coefficients
     const int32_t *e;  // errors of down, then of the up keys
@@ -95,7 +95,7 @@ static void make_limb(void *arg, size_t item, uint32_t slot) {
     const vl_modulus *m = &p->ring.mod[index];
     uint64_t *t = j->scratch + slot * 4 * n, *work = t + n;
     int64_t *words = (int64_t *)(t + 2 * n);
-    const uint64_t *s = vl_poly_limb(&p->ring, j->sk->s, index);
+    const uint64_t *s = vl_poly_limb(&p->ring, (down ? j->in : j->sk)->s, index);
     m->k->from_i64(m, work, j->t, n);
     m->k->ntt_forward(m, work, work);
     if (!down && key > 0)
@@ -127,21 +127,23 @@ static velum_status make(vl_exec *x, make_job *j, int8_t *small, int64_t *t, int
     return VELUM_OK;
 }
 
-velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, uint32_t weight,
+velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, int8_t *in, uint32_t weight,
                                   uint16_t level, uint32_t sums, int32_t step, vl_encapsulation *out) {
     size_t n = p->ring.n;
     vl_encapsulation k;
+    vl_secret_key other = {.coeffs = in};
     VL_TRY(vl_encapsulation_init(p, weight, level, sums, step, true, &k));
     int8_t *small = vl_secret_alloc(n);
     int64_t *t = vl_secret_alloc(n * sizeof *t);
     int32_t *e = vl_secret_alloc((sums + 1u) * n * sizeof *e);
-    make_job job = {.p = p, .sk = sk, .k = &k};
+    make_job job = {.p = p, .sk = sk, .in = in ? &other : sk, .k = &k};
     job.scratch = vl_secret_alloc(vl_pool_threads(x->pool) * 4 * n * sizeof(uint64_t));
     velum_status status = VELUM_OK;
     if (!small || !t || !e || !job.scratch)
         status = VL_FAIL(VELUM_E_NOMEM, "no guarded memory for an encapsulation key");
-    else
-        status = make(x, &job, small, t, e);
+    if (status == VELUM_OK && in) status = vl_keys_expand_secret(p, &other);
+    if (status == VELUM_OK) status = make(x, &job, small, t, e);
+    vl_secret_free(other.s.x);
     vl_secret_free(small);
     vl_secret_free(t);
     vl_secret_free(e);

@@ -4,8 +4,9 @@
 // stays dense.
 //
 // Notation: s the main secret, t the sparse one (weight h), q_0 the base prime, p one special prime. Two keys:
-//   down: (b, a) over q_0 p,  b = -a t + e + p s   the only thing encrypted under t: log2(q_0 p) is about 100 bits
-//   up:   (b, a) over Q p,    b = -a s + e + p t   under the main secret, a part of its QP
+//   down: (b, a) over q_0 p,  b = -a t + e + p s   (or another secret in place of s) the only thing encrypted under t:
+//   log2(q_0 p) is about 100 bits up:   (b, a) over Q p,    b = -a s + e + p t   under the main secret, a part of its
+//   QP
 // The polynomial that `up` switches has coefficients below q_0 / 2, so it is its own decomposition: one digit, one
 // special prime, whatever the level.
 //
@@ -36,9 +37,10 @@ typedef struct vl_encapsulation {
 double vl_encapsulation_log_modulus(const vl_params *p);
 // VELUM_E_INSECURE if the table has no line for (N, weight) that grants log2(q_0 p) at the parameters' security.
 velum_status vl_encapsulation_check(const vl_params *p, uint32_t weight);
-// Draws t, makes all keys, forgets t. sums: 1 for a raise alone, else a power of two, step in slots. VELUM_E_INSECURE
-// as above; VELUM_E_USAGE for a level outside 2 .. q_count or other sums.
-velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, uint32_t weight,
+// Draws t, makes all keys, forgets t. sums: 1 for a raise alone, else a power of two, step in slots. in: the
+// coefficients of the secret that what is raised is under, NULL: sk. VELUM_E_INSECURE as above; VELUM_E_USAGE for a
+// level outside 2 .. q_count or other sums.
+velum_status vl_encapsulation_new(vl_exec *x, const vl_params *p, const vl_secret_key *sk, int8_t *in, uint32_t weight,
                                   uint16_t level, uint32_t sums, int32_t step, vl_encapsulation *out);
 void vl_encapsulation_free(vl_encapsulation *k);
 uint64_t vl_encapsulation_bytes(const vl_params *p, uint16_t level, uint32_t sums); // in memory

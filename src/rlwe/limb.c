@@ -23,17 +23,36 @@ void vl_rlwe_limb_dot_key(const vl_params *p, const uint64_t *const *digit, uint
 
 void vl_rlwe_limb_apply_key(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
                             uint64_t *u1) {
-    const uint64_t *x[VL_MAX_LIMBS];
-    for (uint32_t j = 0; j < d->count; j++) x[j] = limb_at(p, d->d[j], d->nq, i);
-    vl_rlwe_limb_dot_key(p, x, d->count, key, d->nq, i, u0, u1);
+    vl_rlwe_limb_apply_key_part(p, d, key, i, 0, p->ring.n, u0, u1);
 }
 
 void vl_rlwe_limb_add_lifted(const vl_params *p, uint32_t i, uint64_t *s, const uint64_t *c) {
-    const vl_modulus *m = &p->ring.mod[i];
-    m->k->mul_scalar_add(m, s, c, p->bases->p_mod[i], p->ring.n);
+    vl_rlwe_limb_add_lifted_part(p, i, s, c, p->ring.n);
 }
 
 void vl_rlwe_limb_lift(const vl_params *p, uint32_t i, uint64_t *d, const uint64_t *c) {
+    vl_rlwe_limb_lift_part(p, i, d, c, p->ring.n);
+}
+
+void vl_rlwe_limb_apply_key_part(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i,
+                                 size_t begin, size_t n, uint64_t *u0, uint64_t *u1) {
+    const uint64_t *x[VL_MAX_LIMBS], *b[VL_MAX_LIMBS], *a[VL_MAX_LIMBS];
+    const vl_modulus *m = vl_rlwe_limb_modulus(p, d->nq, i);
+    assert(key->nq >= d->nq && key->digits >= d->count);
+    for (uint32_t j = 0; j < d->count; j++) {
+        x[j] = limb_at(p, d->d[j], d->nq, i) + begin;
+        b[j] = limb_at(p, key->b[j], d->nq, i) + begin;
+        a[j] = limb_at(p, key->a[j], d->nq, i) + begin;
+    }
+    m->k->dot2(m, u0, u1, x, b, a, d->count, n);
+}
+
+void vl_rlwe_limb_add_lifted_part(const vl_params *p, uint32_t i, uint64_t *s, const uint64_t *c, size_t n) {
     const vl_modulus *m = &p->ring.mod[i];
-    m->k->mul_scalar(m, d, c, p->bases->p_mod[i], p->ring.n);
+    m->k->mul_scalar_add(m, s, c, p->bases->p_mod[i], n);
+}
+
+void vl_rlwe_limb_lift_part(const vl_params *p, uint32_t i, uint64_t *d, const uint64_t *c, size_t n) {
+    const vl_modulus *m = &p->ring.mod[i];
+    m->k->mul_scalar(m, d, c, p->bases->p_mod[i], n);
 }

@@ -19,5 +19,11 @@ void vl_rlwe_limb_dot_key(const vl_params *p, const uint64_t *const *digit, uint
 void vl_rlwe_limb_add_lifted(const vl_params *p, uint32_t i, uint64_t *s, const uint64_t *c);
 // d = P c, limb i < nq of Q.
 void vl_rlwe_limb_lift(const vl_params *p, uint32_t i, uint64_t *d, const uint64_t *c);
+// The same of n words alone: the first from word `begin` of the limb on, u0 and u1 those words; the others of whatever
+// n words they are given.
+void vl_rlwe_limb_apply_key_part(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i,
+                                 size_t begin, size_t n, uint64_t *u0, uint64_t *u1);
+void vl_rlwe_limb_add_lifted_part(const vl_params *p, uint32_t i, uint64_t *s, const uint64_t *c, size_t n);
+void vl_rlwe_limb_lift_part(const vl_params *p, uint32_t i, uint64_t *d, const uint64_t *c, size_t n);
 
 #endif

@@ -110,13 +110,14 @@ vl_digits vl_rlwe_decompose(vl_exec *x, const vl_params *p, vl_poly c, vl_arena 
 // (u0, u1) = sum_j d_j (b_j, a_j), over q_0..q_{nq-1} and P (np = p_count): not yet divided by P, not yet permuted.
 void vl_rlwe_apply_key(vl_exec *x, const vl_params *p, const vl_digits *d, const vl_switch_key *key, vl_poly u0,
                        vl_poly u1);
-// Limb i alone (limbs of Q below d->nq, then those of P), for loops that keep a limb in the cache. No threads.
-void vl_rlwe_apply_key_limb(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
-                            uint64_t *u1);
-// d = round(u / P), from nq + np limbs to nq limbs; round(u / (P q_{nq-1})), to nq - 1 limbs: one rounding, and cheaper
-// than a division and a rescale.
-void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u);
-void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u);
+// d[c] = round(u[c] / P), from nq + np limbs to nq limbs, count (1 or 2) of them; round(u / (P q_{nq-1})), to nq - 1
+// limbs: one rounding, and cheaper than a division and a rescale.
+void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, uint32_t count, const vl_poly *d, const vl_poly *u);
+void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, uint32_t count, const vl_poly *d, const vl_poly *u);
+// sum (over QP) += the rotation by key of a, left over QP: P times the message. a: over QP, P times its message; then
+// a[1] is divided by P first, which overwrites it; or over Q (np = 0). One decomposition, nothing kept of it.
+void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *key, const vl_poly a[2],
+                      const vl_poly sum[2]);
 // out = rotation/conjugation of ct by key (degree 1). out may be ct.
 void vl_rlwe_rotate(vl_exec *x, const vl_params *p, const vl_switch_key *key, vl_ciphertext *out,
                     const vl_ciphertext *ct);

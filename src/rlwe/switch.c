@@ -7,6 +7,8 @@
 // scaled, so that each limb of Q can be divided by P, added to and permuted as soon as its sums are there.
 //
 // With a rescale, the last limb of Q goes with those of P: one rounded division by P q_{nq-1}.
+//
+// What follows a sum happens to a stretch of coefficients at a time, which the innermost caches hold.
 #include "arith/arith.h"
 #include "rlwe/bases.h"
 #include "rlwe/rlwe.h"
@@ -16,20 +18,22 @@
 
 #define TARGETS 6  // at most so many target limbs extended together: fewer passes over the input, more scratch a thread
 #define STAGGER 40 // words between limbs of scratch, so that limbs do not all start in the same cache set
+#define BLOCK 2048 // coefficients
+#define BLOCKS 3   // of a slot's scratch
 
 typedef struct switch_job {
     const vl_params *p;
     const vl_switch_key *key;
     uint32_t nq, np, digits;
-    uint32_t first, last;            // limbs at hand
-    uint32_t groups, group;          // shared out in so many groups, of `group` limbs at most
-    vl_poly c;                       // what is switched (NTT domain)
-    const vl_digits *d;              // already decomposed; or NULL, and then
-    const uint64_t *y[VL_MAX_LIMBS]; // ... its limbs as coefficients, scaled for extension
-    vl_poly u[2];                    // sums that are given (u[0].x NULL: to be made)
-    uint32_t left;                   // limbs of the result: nq, or with a rescale nq - 1
-    uint64_t *up[2][VL_MAX_LIMBS];   // limbs left .. of the sums (then P's), as coefficients, scaled for extension
-    vl_poly add[2];                  // added to the result; x NULL: nothing
+    uint32_t first, last;          // limbs at hand
+    uint32_t groups, group;        // shared out in so many groups, of `group` limbs at most
+    vl_poly c;                     // what is switched (NTT domain)
+    const vl_digits *d;            // already decomposed; or NULL, and then
+    uint64_t *y[VL_MAX_LIMBS];     // ... its limbs as coefficients, scaled for extension
+    vl_poly u[2];                  // sums that are given (u[0].x NULL: to be made)
+    uint32_t left;                 // limbs of the result: nq, or with a rescale nq - 1
+    uint64_t *up[2][VL_MAX_LIMBS]; // limbs left .. of the sums (then P's), as coefficients, scaled for extension
+    vl_poly add[2];                // added to the result; x NULL: nothing
     vl_poly out[2];
     uint32_t outs;               // 1 or 2 polynomials
     const vl_automorphism *perm; // of the result; NULL: none
@@ -80,40 +84,36 @@ static uint64_t *take_limbs(vl_exec *x, const vl_params *p, size_t count) {
 }
 
 // ---- out of the NTT domain ----
-typedef struct leave_job {
-    const vl_params *p;
-    vl_poly a;
-    uint32_t nq, first;          // limbs first .. of a
-    const vl_base_ext *division; // for its sources, which start there; NULL: for digits
-    uint64_t *dst;
-} leave_job;
-
-static void leave_limb(void *arg, size_t item, uint32_t slot) {
-    const leave_job *j = arg;
-    const vl_ring *ring = &j->p->ring;
+// A limb of c, for the extension of its digit.
+static void leave_digit(void *arg, size_t item, uint32_t slot) {
+    const switch_job *w = arg;
     (void)slot;
-    uint32_t i = j->first + (uint32_t)item;
-    const vl_modulus *m = vl_poly_modulus(ring, j->a, i);
-    uint64_t scale = j->division ? j->division->hat_inv[item] : vl_bases_hat_inv(j->p, i, j->nq);
-    m->k->ntt_inverse(m, j->dst + item * stride_of(j->p), vl_poly_limb(ring, j->a, i), scale);
+    uint32_t i = (uint32_t)item;
+    const vl_modulus *m = modulus_of(w, i);
+    m->k->ntt_inverse(m, w->y[i], limb_at(w, w->c, i), vl_bases_hat_inv(w->p, i, w->nq));
 }
 
-// Limbs of c for the extension of its digits.
-static void leave_ntt(vl_exec *x, const vl_params *p, vl_poly c, uint64_t *dst) {
-    leave_job job = {.p = p, .a = c, .nq = c.nq, .dst = dst};
-    vl_exec_each(x, vl_exec_slots(x, c.nq, 0), c.nq, leave_limb, &job);
+// A limb that is divided away of one of the given sums.
+static void leave_sum(void *arg, size_t item, uint32_t slot) {
+    const switch_job *w = arg;
+    (void)slot;
+    uint32_t count = w->nq - w->left + w->np, c = (uint32_t)item / count, k = (uint32_t)item % count;
+    const vl_modulus *m = modulus_of(w, w->left + k);
+    m->k->ntt_inverse(m, w->up[c][k], limb_at(w, w->u[c], w->left + k), division_of(w)->hat_inv[k]);
 }
 
 // ---- sums ----
-// The sums of limb i into u0, u1, out of the digits' limbs x.
-static void dot_key(const switch_job *w, uint32_t i, const uint64_t *const *x, uint64_t *u0, uint64_t *u1) {
-    const uint64_t *b[VL_MAX_LIMBS], *a[VL_MAX_LIMBS];
+// Words [begin, begin + n) of the sums of limb i into u0, u1, out of the digits' limbs `from`.
+static void dot_key(const switch_job *w, uint32_t i, const uint64_t *const *from, size_t begin, size_t n, uint64_t *u0,
+                    uint64_t *u1) {
+    const uint64_t *x[VL_MAX_LIMBS], *b[VL_MAX_LIMBS], *a[VL_MAX_LIMBS];
     const vl_modulus *m = modulus_of(w, i);
     for (uint32_t j = 0; j < w->digits; j++) {
-        b[j] = limb_at(w, w->key->b[j], i);
-        a[j] = limb_at(w, w->key->a[j], i);
+        x[j] = from[j] + begin;
+        b[j] = limb_at(w, w->key->b[j], i) + begin;
+        a[j] = limb_at(w, w->key->a[j], i) + begin;
     }
-    m->k->dot2(m, u0, u1, x, b, a, w->digits, w->p->ring.n);
+    m->k->dot2(m, u0, u1, x, b, a, w->digits, n);
 }
 
 // The digits' limbs [first, last), not yet transformed, in scratch: digit j's limb i at buffer j * group + (i - first).
@@ -123,14 +123,14 @@ static void extend_group(const switch_job *w, uint32_t first, uint32_t last, uin
     for (uint32_t j = 0; j < w->digits; j++) {
         uint64_t *dst[TARGETS];
         for (uint32_t i = first; i < last; i++) dst[i - first] = buffer + (j * w->group + (i - first)) * stride;
-        vl_bases_extend_digit(w->p, j, w->nq, first, middle, dst, w->y);
-        if (middle < last) vl_bases_extend_digit(w->p, j, w->nq, middle, last, dst + (middle - first), w->y);
+        vl_bases_extend_digit(w->p, j, w->nq, first, middle, dst, (const uint64_t *const *)w->y);
+        if (middle < last)
+            vl_bases_extend_digit(w->p, j, w->nq, middle, last, dst + (middle - first), (const uint64_t *const *)w->y);
     }
 }
 
-// Makes the sums of limb i; `buffer` holds the extended limbs of its group, of which it is number g.
-static void sum_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, uint64_t *u0, uint64_t *u1) {
-    const uint64_t *x[VL_MAX_LIMBS];
+// x = limb i of each digit; `buffer` holds the extended limbs of its group, of which it is number g.
+static void find_digits(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, const uint64_t **x) {
     const vl_modulus *m = modulus_of(w, i);
     for (uint32_t j = 0; j < w->digits; j++) {
         if (w->d) {
@@ -143,14 +143,20 @@ static void sum_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buff
             x[j] = t;
         }
     }
-    dot_key(w, i, x, u0, u1);
+}
+
+// Makes the sums of limb i.
+static void sum_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, uint64_t *u0, uint64_t *u1) {
+    const uint64_t *x[VL_MAX_LIMBS];
+    find_digits(w, i, g, buffer, x);
+    dot_key(w, i, x, 0, w->p->ring.n, u0, u1);
 }
 
 // ---- phases: the limbs that are divided away, then those that stay ----
-// The sum's part c of limb i += P times what is added to the result.
-static void add_lifted(const switch_job *w, uint32_t i, uint32_t c, uint64_t *u) {
+// Words [begin, begin + n) of the sum's part c of limb i += P times what is added to the result.
+static void add_lifted(const switch_job *w, uint32_t i, uint32_t c, size_t begin, size_t n, uint64_t *u) {
     const vl_modulus *m = modulus_of(w, i);
-    if (w->add[c].x) m->k->mul_scalar_add(m, u, limb_at(w, w->add[c], i), w->p->bases->p_mod[i], w->p->ring.n);
+    if (w->add[c].x) m->k->mul_scalar_add(m, u, limb_at(w, w->add[c], i) + begin, w->p->bases->p_mod[i], n);
 }
 
 static void special_group(void *arg, size_t item, uint32_t slot) {
@@ -163,33 +169,53 @@ static void special_group(void *arg, size_t item, uint32_t slot) {
         sum_limb(w, i, i - first, buffer, w->up[0][i - w->left], w->up[1][i - w->left]);
         for (uint32_t c = 0; c < 2; c++) {
             uint64_t *t = w->up[c][i - w->left];
-            if (i < w->nq) add_lifted(w, i, c, t);
+            if (i < w->nq) add_lifted(w, i, c, 0, w->p->ring.n, t);
             m->k->ntt_inverse(m, t, t, division_of(w)->hat_inv[i - w->left]);
         }
     }
 }
 
-// out = perm((u - t) / P + add), or with a rescale perm((u + P add - t) / (P q)); t: the part of the sum that is
-// divided away, extended, not yet transformed; overwritten.
-static void finish_limb(const switch_job *w, uint32_t i, uint32_t c, const uint64_t *u, uint64_t *t) {
+// d = (u - t) / P + add, or with a rescale (u - t) / (P q): n words from `begin` of limb i, part c, with u and d those
+// words alone; t: the limb's part of the sum that is divided away, overwritten.
+static void finish(const switch_job *w, uint32_t i, uint32_t c, size_t begin, size_t n, uint64_t *d, const uint64_t *u,
+                   uint64_t *t) {
     const vl_modulus *m = modulus_of(w, i);
-    uint64_t *out = limb_at(w, w->out[c], i), *d = w->perm ? t : out, inv = divisor_inv(w, i);
-    size_t n = w->p->ring.n;
-    m->k->ntt_forward(m, t, t);
+    uint64_t inv = divisor_inv(w, i);
+    t += begin;
     if (w->add[c].x && w->left == w->nq) {
         m->k->sub_mul_scalar(m, t, u, t, inv, n);
-        m->k->add(m, d, limb_at(w, w->add[c], i), t, n);
+        m->k->add(m, d, limb_at(w, w->add[c], i) + begin, t, n);
     } else {
         m->k->sub_mul_scalar(m, d, u, t, inv, n);
     }
-    if (w->perm) m->k->automorphism(w->perm, out, t);
+}
+
+// Limb i of the result; parts: of the sums what is divided away, extended, not yet transformed. A permuted result is
+// written last: it may lie where what is added does.
+static void finish_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, uint64_t *const parts[2],
+                        uint64_t *blocks) {
+    const vl_modulus *m = modulus_of(w, i);
+    const uint64_t *x[VL_MAX_LIMBS];
+    bool given = w->u[0].x;
+    if (!given) find_digits(w, i, g, buffer, x);
+    for (uint32_t c = 0; c < w->outs; c++) m->k->ntt_forward(m, parts[c], parts[c]);
+    size_t n = w->p->ring.n < BLOCK ? w->p->ring.n : BLOCK;
+    for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
+        if (!given) dot_key(w, i, x, begin, n, blocks, blocks + BLOCK + STAGGER);
+        for (uint32_t c = 0; c < w->outs; c++) {
+            uint64_t *u = given ? limb_at(w, w->u[c], i) + begin : blocks + c * (BLOCK + STAGGER);
+            if (w->left < w->nq) add_lifted(w, i, c, begin, n, u);
+            finish(w, i, c, begin, n, w->perm ? parts[c] + begin : limb_at(w, w->out[c], i) + begin, u, parts[c]);
+        }
+    }
+    for (uint32_t c = 0; c < w->outs && w->perm; c++) m->k->automorphism(w->perm, limb_at(w, w->out[c], i), parts[c]);
 }
 
 static void quotient_group(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
     size_t stride = stride_of(w->p);
     uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
-    uint64_t *sums = w->scratch + slot * w->slot_words, *parts = sums + 2 * stride;
+    uint64_t *blocks = w->scratch + slot * w->slot_words, *parts = blocks + BLOCKS * (BLOCK + STAGGER);
     uint64_t *buffer = parts + (size_t)2 * w->group * stride;
     if (!w->u[0].x && !w->d) extend_group(w, first, last, buffer);
     for (uint32_t c = 0; c < w->outs; c++) {
@@ -198,19 +224,19 @@ static void quotient_group(void *arg, size_t item, uint32_t slot) {
         vl_bases_extend(w->p, division_of(w), first, last, dst, (const uint64_t *const *)w->up[c]);
     }
     for (uint32_t i = first; i < last; i++) {
-        if (!w->u[0].x) sum_limb(w, i, i - first, buffer, sums, sums + stride);
-        for (uint32_t c = 0; c < w->outs && w->left < w->nq; c++) add_lifted(w, i, c, sums + c * stride);
-        for (uint32_t c = 0; c < w->outs; c++)
-            finish_limb(w, i, c, w->u[0].x ? limb_at(w, w->u[c], i) : sums + c * stride,
-                        parts + (c * w->group + (i - first)) * stride);
+        uint64_t *part[2] = {parts + (i - first) * stride, parts + (w->group + (i - first)) * stride};
+        finish_limb(w, i, i - first, buffer, part, blocks);
     }
 }
 
-static size_t slot_limbs(uint32_t digits) { return 2 + (size_t)TARGETS * (2 + digits); }
+// A slot's scratch: a few blocks, then of a group the parts that are divided away and the digits.
+static size_t slot_words(const vl_params *p, uint32_t digits) {
+    return BLOCKS * (BLOCK + STAGGER) + (size_t)TARGETS * (2 + digits) * stride_of(p);
+}
 
 // Runs a phase over limbs [first, last), in groups small enough for every thread to get some.
 static void run_phase(vl_exec *x, switch_job *w, uint32_t first, uint32_t last, uint32_t digits, vl_exec_fn fn) {
-    w->slot_words = slot_limbs(digits) * stride_of(w->p);
+    w->slot_words = slot_words(w->p, digits);
     uint32_t slots = vl_exec_slots(x, last - first, w->slot_words * sizeof(uint64_t));
     set_groups(w, first, last, slots);
     size_t mark = vl_arena_mark(&x->arena);
@@ -228,19 +254,31 @@ static void take_up(vl_exec *x, switch_job *w) {
     }
 }
 
+// Takes room for the limbs of what is switched.
+static void take_y(vl_exec *x, switch_job *w) {
+    uint64_t *y = take_limbs(x, w->p, w->nq);
+    for (uint32_t i = 0; i < w->nq; i++) w->y[i] = y + i * stride_of(w->p);
+}
+
+// The limbs of the given sums that are divided away.
+static void leave_sums(vl_exec *x, switch_job *w) {
+    uint32_t items = w->outs * (w->nq - w->left + w->np);
+    take_up(x, w);
+    vl_exec_each(x, vl_exec_slots(x, items, 0), items, leave_sum, w);
+}
+
 // The whole switch of w->c (or w->d) into w->out, w->left limbs.
 static void run_switch(vl_exec *x, switch_job *w) {
     const vl_params *p = w->p;
-    size_t mark = vl_arena_mark(&x->arena), stride = stride_of(p);
+    size_t mark = vl_arena_mark(&x->arena);
     assert(w->key->nq >= w->nq && w->left >= 1);
     w->np = p->ring.p_count;
     w->digits = vl_bases_digits(p, w->nq);
     w->outs = 2;
     take_up(x, w);
     if (!w->d) {
-        uint64_t *y = take_limbs(x, p, w->nq);
-        leave_ntt(x, p, w->c, y);
-        for (uint32_t i = 0; i < w->nq; i++) w->y[i] = y + i * stride;
+        take_y(x, w);
+        vl_exec_each(x, vl_exec_slots(x, w->nq, 0), w->nq, leave_digit, w);
     }
     uint32_t digits = w->d ? 0 : w->digits;
     run_phase(x, w, w->left, w->nq + w->np, digits, special_group);
@@ -331,7 +369,7 @@ static void decompose_group(void *arg, size_t item, uint32_t slot) {
     for (uint32_t j = 0; j < w->digits; j++) {
         uint64_t *dst[TARGETS];
         for (uint32_t i = first; i < last; i++) dst[i - first] = limb_at(w, job->out->d[j], i);
-        vl_bases_extend_digit(w->p, j, w->nq, first, last, dst, w->y);
+        vl_bases_extend_digit(w->p, j, w->nq, first, last, dst, (const uint64_t *const *)w->y);
     }
     for (uint32_t i = first; i < last; i++) {
         const vl_modulus *m = modulus_of(w, i);
@@ -359,9 +397,8 @@ vl_digits vl_rlwe_decompose(vl_exec *x, const vl_params *p, vl_poly c, vl_arena 
         out.d[j] = (vl_poly){vl_arena_take(arena, bytes), c.nq, (uint16_t)p->ring.p_count};
     size_t mark = vl_arena_mark(&x->arena);
     decompose_job job = {.w = {.p = p, .c = c, .nq = c.nq, .np = p->ring.p_count, .digits = out.count}, .out = &out};
-    uint64_t *y = take_limbs(x, p, c.nq);
-    leave_ntt(x, p, c, y);
-    for (uint32_t i = 0; i < c.nq; i++) job.w.y[i] = y + i * stride_of(p);
+    take_y(x, &job.w);
+    vl_exec_each(x, vl_exec_slots(x, c.nq, 0), c.nq, leave_digit, &job.w);
     decompose_phase(x, &job, c.nq, c.nq + p->ring.p_count);
     decompose_phase(x, &job, 0, c.nq);
     vl_arena_release(&x->arena, mark);
@@ -381,12 +418,6 @@ void vl_rlwe_apply_key(vl_exec *x, const vl_params *p, const vl_digits *d, const
     switch_job w = {.p = p, .key = key, .nq = d->nq, .np = u0.np, .digits = d->count, .d = d, .out = {u0, u1}};
     uint32_t limbs = w.nq + w.np;
     vl_exec_each(x, vl_exec_slots(x, limbs, 0), limbs, apply_limb, &w);
-}
-
-void vl_rlwe_apply_key_limb(const vl_params *p, const vl_digits *d, const vl_switch_key *key, uint32_t i, uint64_t *u0,
-                            uint64_t *u1) {
-    switch_job w = {.p = p, .key = key, .nq = d->nq, .np = p->ring.p_count, .digits = d->count, .d = d};
-    sum_limb(&w, i, 0, NULL, u0, u1);
 }
 
 static void lazy_limb(void *arg, size_t item, uint32_t slot) {
@@ -415,25 +446,101 @@ void vl_rlwe_rotate_lazy(vl_exec *x, const vl_params *p, const vl_switch_key *ke
     vl_arena_release(&x->arena, mark);
 }
 
-static void divide(vl_exec *x, const vl_params *p, uint32_t left, vl_poly d, vl_poly u) {
-    assert(u.np == p->ring.p_count && d.nq == left && d.np == 0 && left >= 1);
+static void divide(vl_exec *x, const vl_params *p, uint32_t left, uint32_t count, const vl_poly *d, const vl_poly *u) {
+    switch_job w = {.p = p, .nq = u[0].nq, .np = u[0].np, .left = left, .outs = count};
+    assert(count >= 1 && count <= 2 && w.np == p->ring.p_count && left >= 1);
+    for (uint32_t c = 0; c < count; c++) {
+        assert(u[c].nq == w.nq && u[c].np == w.np && d[c].nq == left && d[c].np == 0);
+        w.u[c] = u[c];
+        w.out[c] = d[c];
+    }
     size_t mark = vl_arena_mark(&x->arena);
-    switch_job w = {.p = p, .nq = u.nq, .np = u.np, .left = left, .u = {u}, .out = {d}, .outs = 1};
-    uint32_t away = u.nq - left + u.np;
-    take_up(x, &w);
-    leave_job leave = {.p = p, .a = u, .nq = u.nq, .first = left, .division = division_of(&w), .dst = w.up[0][0]};
-    vl_exec_each(x, vl_exec_slots(x, away, 0), away, leave_limb, &leave);
+    leave_sums(x, &w);
     run_phase(x, &w, 0, left, 0, quotient_group);
     vl_arena_release(&x->arena, mark);
 }
 
-void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) { divide(x, p, u.nq, d, u); }
+void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, uint32_t count, const vl_poly *d, const vl_poly *u) {
+    divide(x, p, u[0].nq, count, d, u);
+}
 
-void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, vl_poly d, vl_poly u) { divide(x, p, u.nq - 1u, d, u); }
+void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, uint32_t count, const vl_poly *d, const vl_poly *u) {
+    divide(x, p, u[0].nq - 1u, count, d, u);
+}
+
+// ---- giants ----
+static void divide_group(void *arg, size_t item, uint32_t slot) {
+    const switch_job *w = arg;
+    quotient_group(arg, item, slot);
+    for (uint32_t i = group_begin(w, (uint32_t)item); i < group_begin(w, (uint32_t)item + 1); i++) {
+        const vl_modulus *m = modulus_of(w, i);
+        m->k->ntt_inverse(m, w->y[i], limb_at(w, w->out[0], i), vl_bases_hat_inv(w->p, i, w->nq));
+    }
+}
+
+// Limb i of sum += perm(u + add), u the sums that the key gives.
+static void turn_limb(const switch_job *w, uint32_t i, const uint64_t *const *x, uint64_t *blocks) {
+    const vl_modulus *m = modulus_of(w, i);
+    size_t n = w->p->ring.n < BLOCK ? w->p->ring.n : BLOCK;
+    uint64_t *u[2] = {blocks, blocks + BLOCK + STAGGER}, *t = u[1] + BLOCK + STAGGER;
+    for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
+        size_t from = vl_automorphism_source(w->perm, begin, n);
+        dot_key(w, i, x, from, n, u[0], u[1]);
+        if (w->add[0].np)
+            m->k->add(m, u[0], u[0], limb_at(w, w->add[0], i) + from, n);
+        else if (i < w->nq)
+            add_lifted(w, i, 0, from, n, u[0]);
+        for (uint32_t c = 0; c < 2; c++) {
+            uint64_t *d = limb_at(w, w->out[c], i) + begin;
+            m->k->automorphism_part(w->perm, t, u[c], begin, n);
+            m->k->add(m, d, d, t, n);
+        }
+    }
+}
+
+static void turn_group(void *arg, size_t item, uint32_t slot) {
+    const switch_job *w = arg;
+    uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
+    uint64_t *blocks = w->scratch + slot * w->slot_words, *buffer = blocks + BLOCKS * (BLOCK + STAGGER);
+    extend_group(w, first, last, buffer);
+    for (uint32_t i = first; i < last; i++) {
+        const uint64_t *x[VL_MAX_LIMBS];
+        find_digits(w, i, i - first, buffer, x);
+        turn_limb(w, i, x, blocks);
+    }
+}
+
+void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *key, const vl_poly a[2],
+                      const vl_poly sum[2]) {
+    uint32_t nq = a[0].nq;
+    assert(key->nq >= nq && key->galois != 0 && sum[0].nq == nq && sum[0].np == p->ring.p_count);
+    size_t mark = vl_arena_mark(&x->arena);
+    switch_job w = {.p = p, .key = key, .nq = nq, .np = p->ring.p_count, .left = nq, .perm = &key->perm};
+    w.digits = vl_bases_digits(p, nq);
+    w.c = at_level(a[1], nq);
+    take_y(x, &w);
+    if (a[1].np) {
+        switch_job divide = w;
+        divide.perm = NULL;
+        divide.outs = 1;
+        divide.u[0] = a[1];
+        divide.out[0] = a[1];
+        leave_sums(x, &divide);
+        run_phase(x, &divide, 0, nq, 0, divide_group);
+    } else {
+        vl_exec_each(x, vl_exec_slots(x, nq, 0), nq, leave_digit, &w);
+    }
+    w.add[0] = a[0];
+    w.out[0] = sum[0];
+    w.out[1] = sum[1];
+    run_phase(x, &w, 0, nq + w.np, w.digits, turn_group);
+    vl_arena_release(&x->arena, mark);
+}
 
 size_t vl_rlwe_scratch_threads(const vl_params *p, uint16_t nq, uint32_t threads) {
     size_t limb = vl_arena_need(limb_bytes(p)), digits = vl_bases_digits(p, nq);
-    size_t switching = limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) + threads * limb * slot_limbs((uint32_t)digits);
+    size_t switching = limb * (nq + 2 * ((size_t)p->ring.p_count + 1)) +
+                       threads * vl_arena_need(slot_words(p, (uint32_t)digits) * sizeof(uint64_t));
     // Encryption and re-randomisation: four vectors of N words and a limb a thread.
     size_t encryption = limb * (4 + 2 * (size_t)threads);
     size_t ring = vl_ring_scratch_threads(&p->ring, threads);

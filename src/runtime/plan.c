@@ -2,6 +2,8 @@
 // What a run takes, known before it starts.
 #include "runtime/internal.h"
 
+#include "rlwe/ringswitch.h"
+
 static void at_least(uint64_t *a, uint64_t b) {
     if (b > *a) *a = b;
 }
@@ -152,6 +154,11 @@ static void add_bootstrap(const vl_params *p, const vl_manifest *manifest, vl_me
         m->bootstrap = plan->matrix_bytes + 2 * vl_poly_bytes(&p->ring, plan->mod_level + 1u, 0);
         m->keys += key_bytes(&manifest->low, manifest->low_keys, manifest->low_key_count);
         m->keys += vl_encapsulation_bytes(p, manifest->raise_level, manifest->raise_sums);
+        if (manifest->low_key_count && manifest->low.log_n < p->literal.log_n) {
+            vl_params_literal entry = vl_ringswitch_entry(&manifest->low, p->literal.log_n);
+            vl_key_request one = vl_ringswitch_request(&manifest->low);
+            m->keys += key_bytes(&entry, &one, 1);
+        }
         m->tables += ((uint64_t)manifest->low.q_count + manifest->low.p_count) * 4 * vl_poly_bytes(&p->ring, 1, 0);
         at_least(&m->scratch, plan->scratch_bytes);
         at_least(&m->scratch, vl_bootstrap_setup_scratch(p));

@@ -168,6 +168,9 @@ static void refused_inputs(void **state) {
     assert_int_equal(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &part, &d, &ct, NULL), VELUM_E_MISMATCH);
     assert_non_null(strstr(velum_last_error(), "rotation by"));
     part = t.own;
+    part.entry.count = 0;
+    assert_int_equal(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &part, &d, &ct, NULL), VELUM_E_MISMATCH);
+    part = t.own;
     part.raise.level--;
     assert_int_equal(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &part, &d, &ct, NULL), VELUM_E_MISMATCH);
     assert_int_equal(t.l.x.arena.used, 0);
@@ -186,7 +189,7 @@ static void same_bytes(const char *name) {
     vl_ciphertext in = lab_encrypt(&t.l, v, count, t.plan.scale, t.plan.in_level), want = {0};
     for (const vl_kernels *const *k = vl_kernels_available(); *k; k++)
         for (unsigned threads = 1; threads <= 2; threads++) {
-            vl_params *p, *low = NULL;
+            vl_params *p, *low = NULL, *entry = NULL;
             vl_encoder *e;
             vl_exec x;
             vl_bootstrap *b;
@@ -204,6 +207,10 @@ static void same_bytes(const char *name) {
                 OK(vl_params_new(&t.plan.low, *k, &low));
                 own.low.params = low;
             }
+            if (own.entry_params) {
+                OK(vl_params_new(&own.entry_params->literal, *k, &entry));
+                own.entry.params = entry;
+            }
             OK(vl_bootstrap_apply(&x, b, &keys, &own, &d, &in, NULL));
             if (!want.block) {
                 want = d;
@@ -214,6 +221,7 @@ static void same_bytes(const char *name) {
             vl_bootstrap_free(b);
             vl_exec_clear(&x);
             vl_encoder_free(e);
+            vl_params_free(entry);
             vl_params_free(low);
             vl_params_free(p);
         }
@@ -226,6 +234,7 @@ static void same_bytes(const char *name) {
 static void same_bytes_everywhere(void **state) {
     (void)state;
     same_bytes("INSECURE-n10-full");
+    same_bytes("INSECURE-n10-sparse"); // part of it in a smaller ring
     same_bytes("INSECURE-n10-coeffs-sparse");
 }
 

@@ -37,20 +37,26 @@ static bool same_limbs(const uint64_t *a, const uint64_t *b, size_t n, size_t li
     return memcmp(a, b, n * limbs * sizeof *a) == 0;
 }
 
+static bool same_sets(const vl_eval_keys *a, const vl_eval_keys *b) {
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++) {
+        const vl_switch_key *x = &a->key[i], *y = &b->key[i];
+        same = x->galois == y->galois && x->nq == y->nq && x->digits == y->digits;
+        for (uint32_t j = 0; same && j < x->digits; j++)
+            same = same_words(a->params, x->b[j], y->b[j]) && same_words(a->params, x->a[j], y->a[j]);
+    }
+    return same;
+}
+
 static bool same_keys(const vl_bootstrap_keys *a, const vl_bootstrap_keys *b) {
     const vl_encapsulation *k = &a->raise, *l = &b->raise;
     size_t n = k->params->ring.n, up = k->level + 1u;
     bool same = k->weight == l->weight && k->level == l->level && same_limbs(k->down_b, l->down_b, n, 2) &&
                 same_limbs(k->down_a, l->down_a, n, 2) && same_limbs(k->up_b, l->up_b, n, up) &&
                 same_limbs(k->up_a, l->up_a, n, up) && memcmp(k->p_inv, l->p_inv, k->level * sizeof *k->p_inv) == 0 &&
-                a->low.count == b->low.count && (a->low_params != NULL) == (b->low_params != NULL);
-    for (uint32_t i = 0; same && i < a->low.count; i++) {
-        const vl_switch_key *x = &a->low.key[i], *y = &b->low.key[i];
-        same = x->galois == y->galois && x->nq == y->nq && x->digits == y->digits;
-        for (uint32_t j = 0; same && j < x->digits; j++)
-            same = same_words(a->low_params, x->b[j], y->b[j]) && same_words(a->low_params, x->a[j], y->a[j]);
-    }
-    return same;
+                (a->low_params != NULL) == (b->low_params != NULL) &&
+                (a->entry_params != NULL) == (b->entry_params != NULL);
+    return same && same_sets(&a->low, &b->low) && same_sets(&a->entry, &b->entry);
 }
 
 static void refresh(keyring *k, const vl_bootstrap_keys *own, vl_ciphertext *d) {
@@ -153,9 +159,12 @@ static void damage(void **state) {
     open_ring(&k, "INSECURE-n10-sparse");
     const vl_params_literal *lit = &k.l.p->literal, *small = &k.plan.low;
     size_t n = k.l.p->ring.n, limb = 8 * n, top = k.plan.top, gap = VL_WORDS_GAP * 8;
+    const vl_switch_key *first = &k.own.entry.key[0];
     size_t seeds = 64, down = seeds + 64, up = down + 2 * limb + gap,
-           low = up + k.own.raise.sums * (top + 1) * limb + gap;
-    size_t key = low + 64, halves = key + 64, poly = (k.own.low.key[0].nq + small->p_count) * limb + gap;
+           entry = up + k.own.raise.sums * (top + 1) * limb + gap;
+    size_t low = entry + 128 + first->digits * ((first->nq + small->p_count) * limb + gap);
+    size_t key = low + 64, halves = key + 64,
+           poly = ((size_t)(k.own.low.key[0].nq + small->p_count) * 8 << small->log_n) + gap;
     // every section's borders
     const size_t borders[] = {0,
                               32,
@@ -169,6 +178,11 @@ static void damage(void **state) {
                               up - gap,
                               up,
                               up + limb,
+                              entry - gap,
+                              entry,
+                              entry + 38,
+                              entry + 64,
+                              entry + 128,
                               low - gap,
                               low,
                               low + 32,
@@ -204,6 +218,8 @@ static void damage(void **state) {
     damaged(&k, 42, UINT32_MAX, 4, VELUM_E_FORMAT, "rotations by -1");
     damaged(&k, 42, 1, 4, VELUM_E_MISMATCH, "are needed");
     damaged(&k, 46, 1, 1, VELUM_E_FORMAT, "head");
+    damaged(&k, entry, k.saved.data[entry] ^ 1u, 1, VELUM_E_MISMATCH, "evaluation keys: made for other parameters");
+    damaged(&k, entry + 64, 3, 8, VELUM_E_MISMATCH, "the key of ring switching for element 1 at level 3 is missing");
     damaged(&k, low, k.saved.data[low] ^ 1u, 1, VELUM_E_MISMATCH, "evaluation keys: made for other parameters");
     damaged(&k, low + 34, UINT32_MAX, 4, VELUM_E_FORMAT, "room");
     damaged(&k, low + 34, k.own.low.count - 1, 4, VELUM_E_MISMATCH, "is missing");
@@ -213,10 +229,12 @@ static void damage(void **state) {
     damaged(&k, down, lit->q[0], 8, VELUM_E_FORMAT, "to the sparse secret: limb 0");
     damaged(&k, up - gap - 8, lit->p[0], 8, VELUM_E_FORMAT, "to the sparse secret: limb 1");
     damaged(&k, up, lit->q[0], 8, VELUM_E_FORMAT, "to the main secret: limb 0");
-    damaged(&k, low - gap - 8, UINT64_MAX, 8, VELUM_E_FORMAT, "to the main secret: limb");
+    damaged(&k, entry - gap - 8, UINT64_MAX, 8, VELUM_E_FORMAT, "to the main secret: limb");
+    damaged(&k, entry + 128, small->q[0], 8, VELUM_E_FORMAT, "digit 0, limb 0");
     damaged(&k, halves, small->q[0], 8, VELUM_E_FORMAT, "digit 0, limb 0");
     damaged(&k, k.saved.size - gap - 8, small->p[small->p_count - 1], 8, VELUM_E_FORMAT, "a residue");
     damaged(&k, up - 1, 1, 1, VELUM_E_FORMAT, "gap");
+    damaged(&k, entry - 1, 1, 1, VELUM_E_FORMAT, "gap");
     damaged(&k, low - 1, 1, 1, VELUM_E_FORMAT, "gap");
     damaged(&k, k.saved.size - 1, 1, 1, VELUM_E_FORMAT, "gap");
     // undamaged again, by another plan and under other parameters

@@ -155,6 +155,11 @@ static void automorphism(void **arg) {
             for (const vl_kernels *const *k = families(); *k != NULL; k++) {
                 (*k)->automorphism(&au, y, x);
                 check_equal("automorphism", *k, &ref, y, g_a, n);
+                for (uint32_t part = 16; part <= n; part *= 2) {
+                    for (uint32_t at = 0; at < n; at += part)
+                        (*k)->automorphism_part(&au, y + at, x + vl_automorphism_source(&au, at, part), at, part);
+                    check_equal("automorphism_part", *k, &ref, y, g_a, n);
+                }
             }
             vl_automorphism_clear(&au);
         }

@@ -21,7 +21,7 @@ static void setup(raise_fixture *f, const vl_kernels *kernels, unsigned threads)
     size_t bytes = vl_encapsulation_scratch(f->p), other = vl_rlwe_scratch(f->p, TOP);
     OK(vl_exec_init(&f->x, threads, bytes > other ? bytes : other));
     OK(vl_secret_key_new(f->p, &f->sk));
-    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, WEIGHT, TOP, 1, 0, &f->k));
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, NULL, WEIGHT, TOP, 1, 0, &f->k));
     message(f->p, f->m);
     uint8_t seed[VL_SEED_BYTES];
     vl_poly m = plaintext(f->p, 1, f->m);
@@ -108,7 +108,7 @@ static void raises_to_every_level(void **state) {
 
 static void use_sums(raise_fixture *f, uint32_t sums, int32_t step) {
     vl_encapsulation_free(&f->k);
-    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, WEIGHT, TOP, sums, step, &f->k));
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, NULL, WEIGHT, TOP, sums, step, &f->k));
 }
 
 // Sums over a group of rotations (which projects on a subring), and over one that is none; more than are multiplied at
@@ -166,10 +166,10 @@ static void refuses(void **state) {
     raise_fixture f;
     setup(&f, NULL, 1);
     vl_encapsulation k = {.weight = 77};
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, 1, 1, 0, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, TOP + 1, 1, 0, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, 0, TOP, 1, 0, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, WEIGHT, TOP, 3, 1, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, WEIGHT, 1, 1, 0, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, WEIGHT, TOP + 1, 1, 0, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, 0, TOP, 1, 0, &k), VELUM_E_USAGE);
+    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, WEIGHT, TOP, 3, 1, &k), VELUM_E_USAGE);
     assert_int_equal(k.weight, 77);
     teardown(&f);
 }

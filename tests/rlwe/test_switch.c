@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Key switching: rotations and relinearisation at every level and digit count, plain against hoisted and lazy, threads
 // and kernel families byte for byte.
+#include "arith/arith.h"
 #include "rlwe/fixture.h"
 
 #include <stdlib.h>
@@ -73,7 +74,7 @@ static void check_rotation(setting *s, uint64_t galois, uint16_t level) {
     OK(vl_poly_new(&p->ring, level, 0, &t));
     vl_rlwe_apply_key(&s->x, p, &d, key, u[0], u[1]);
     for (int i = 0; i < 2; i++) {
-        vl_rlwe_mod_down(&s->x, p, t, u[i]);
+        vl_rlwe_mod_down(&s->x, p, 1, &t, &u[i]);
         if (i == 0) vl_ring_add(&s->x, &p->ring, t, t, ct.c[0]);
         vl_ring_automorphism(&s->x, &p->ring, &key->perm, hoisted.c[i], t);
     }
@@ -82,12 +83,31 @@ static void check_rotation(setting *s, uint64_t galois, uint16_t level) {
     vl_rlwe_rotate_lazy(&s->x, p, key, &d, &ct, v[0], v[1]);
     for (int i = 0; i < 2; i++) { // the second in place
         vl_poly to = i == 0 ? hoisted.c[0] : vl_poly_prefix(v[1], level);
-        vl_rlwe_mod_down(&s->x, p, to, v[i]);
+        vl_rlwe_mod_down(&s->x, p, 1, &to, &v[i]);
         if (i == 1) vl_ring_copy(&s->x, &p->ring, hoisted.c[1], to);
     }
     noise = noise_of(&s->x, p, &s->sk, &hoisted, want);
     assert_true(noise.max <= 8 * sigma);
     vl_arena_release(&s->x.arena, mark);
+
+    // Added to a sum over QP: of what lies over Q, then of what lies over QP, both polynomials divided together.
+    for (int over_p = 0; over_p < 2; over_p++) {
+        vl_poly to[2] = {vl_poly_prefix(hoisted.c[0], level), vl_poly_prefix(hoisted.c[1], level)};
+        for (int i = 0; i < 2; i++) {
+            vl_ring_zero(&p->ring, v[i]);
+            vl_ring_zero(&p->ring, u[i]);
+            for (uint32_t k = 0; k < level; k++)
+                for (size_t a = 0; a < p->ring.n; a++) // P times the polynomial
+                    vl_poly_limb(&p->ring, u[i], k)[a] = vl_arith_mul(
+                        vl_poly_limb(&p->ring, ct.c[i], k)[a],
+                        vl_arith_product_mod(p->literal.p, p->ring.p_count, p->ring.p_count, p->literal.q[k]),
+                        p->literal.q[k]);
+        }
+        vl_rlwe_turn_add(&s->x, p, key, over_p ? u : ct.c, v);
+        vl_rlwe_mod_down(&s->x, p, 2, to, v);
+        noise = noise_of(&s->x, p, &s->sk, &hoisted, want);
+        assert_true(noise.max <= 8 * sigma);
+    }
 
     vl_rlwe_rotate(&s->x, p, key, &ct, &ct); // in place
     assert_true(same_ciphertext(p, &plain, &ct));

@@ -151,4 +151,5 @@ const vl_kernels vl_kernels_avx2 = {
     .from_i64 = from_i64,
     .base_extend = vl_avx2_base_extend,
     .automorphism = vl_ref_automorphism,
+    .automorphism_part = vl_ref_automorphism_part,
 };

@@ -50,6 +50,7 @@ void vl_ifma_mix(const vl_modulus *m, uint64_t *const *dst, uint32_t rows, const
                  const uint64_t *s, size_t n);
 void vl_ifma_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n);
 void vl_ifma_automorphism(const vl_automorphism *a, uint64_t *dst, const uint64_t *src);
+void vl_ifma_automorphism_part(const vl_automorphism *a, uint64_t *dst, const uint64_t *src, size_t begin, size_t n);
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -121,4 +121,5 @@ const vl_kernels vl_kernels_ifma = {
     .from_i64 = from_i64,
     .base_extend = vl_ifma_base_extend,
     .automorphism = vl_ifma_automorphism,
+    .automorphism_part = vl_ifma_automorphism_part,
 };

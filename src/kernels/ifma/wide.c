@@ -210,17 +210,23 @@ void vl_ifma_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint6
     for (; at < end; at += LANES) extend_rows(e, dst, y, at, 1, tail_mask(end - at), false);
 }
 
-void vl_ifma_automorphism(const vl_automorphism *a, uint64_t *dst, const uint64_t *src) {
+void vl_ifma_automorphism_part(const vl_automorphism *a, uint64_t *dst, const uint64_t *src, size_t begin, size_t n) {
     const vl_automorphism_tables *t = a->tables;
-    const size_t blocks = ((size_t)1 << a->log_n) / VL_KERNELS_BLOCK, ahead = 16;
+    const uint32_t *block = t->block + begin / VL_KERNELS_BLOCK, inside = (uint32_t)(n / VL_KERNELS_BLOCK - 1);
+    const size_t blocks = n / VL_KERNELS_BLOCK, ahead = 16;
     for (size_t b = 0; b < blocks; b++) {
-        const uint64_t *next = src + (size_t)(t->block[b + ahead < blocks ? b + ahead : b] >> 4) * VL_KERNELS_BLOCK;
+        const uint64_t *next =
+            src + (size_t)(block[b + ahead < blocks ? b + ahead : b] >> 4 & inside) * VL_KERNELS_BLOCK;
         _mm_prefetch((const char *)next, _MM_HINT_T0);
         _mm_prefetch((const char *)(next + LANES), _MM_HINT_T0);
-        const uint64_t *from = src + (size_t)(t->block[b] >> 4) * VL_KERNELS_BLOCK;
-        const uint64_t *perm = t->perm[t->block[b] & 15];
+        const uint64_t *from = src + (size_t)(block[b] >> 4 & inside) * VL_KERNELS_BLOCK;
+        const uint64_t *perm = t->perm[block[b] & 15];
         vec low = load(from), high = load(from + LANES);
         store(dst + b * VL_KERNELS_BLOCK, _mm512_permutex2var_epi64(low, load(perm), high));
         store(dst + b * VL_KERNELS_BLOCK + LANES, _mm512_permutex2var_epi64(low, load(perm + LANES), high));
     }
+}
+
+void vl_ifma_automorphism(const vl_automorphism *a, uint64_t *dst, const uint64_t *src) {
+    vl_ifma_automorphism_part(a, dst, src, 0, (size_t)1 << a->log_n);
 }

@@ -70,4 +70,5 @@ const vl_kernels vl_kernels_ref = {
     .from_i64 = vl_ref_from_i64,
     .base_extend = vl_ref_base_extend,
     .automorphism = vl_ref_automorphism,
+    .automorphism_part = vl_ref_automorphism_part,
 };

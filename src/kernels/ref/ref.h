@@ -33,5 +33,6 @@ void vl_ref_lift_centered(const vl_modulus *m, uint64_t *dst, const uint64_t *sr
 void vl_ref_from_i64(const vl_modulus *m, uint64_t *dst, const int64_t *v, size_t n);
 void vl_ref_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n);
 void vl_ref_automorphism(const vl_automorphism *a, uint64_t *dst, const uint64_t *src);
+void vl_ref_automorphism_part(const vl_automorphism *a, uint64_t *dst, const uint64_t *src, size_t begin, size_t n);
 
 #endif

@@ -57,11 +57,16 @@ void vl_ref_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint64
     }
 }
 
-void vl_ref_automorphism(const vl_automorphism *a, uint64_t *dst, const uint64_t *src) {
+void vl_ref_automorphism_part(const vl_automorphism *a, uint64_t *dst, const uint64_t *src, size_t begin, size_t n) {
     const vl_automorphism_tables *t = a->tables;
-    for (size_t b = 0; b < ((size_t)1 << a->log_n) / VL_KERNELS_BLOCK; b++) {
-        const uint64_t *from = src + (size_t)(t->block[b] >> 4) * VL_KERNELS_BLOCK;
-        const uint64_t *perm = t->perm[t->block[b] & 15];
+    const size_t source = vl_automorphism_source(a, begin, n);
+    for (size_t b = 0; b < n / VL_KERNELS_BLOCK; b++) {
+        const uint32_t block = t->block[begin / VL_KERNELS_BLOCK + b];
+        const uint64_t *from = src + ((size_t)(block >> 4) * VL_KERNELS_BLOCK - source), *perm = t->perm[block & 15];
         for (size_t p = 0; p < VL_KERNELS_BLOCK; p++) dst[b * VL_KERNELS_BLOCK + p] = from[perm[p]];
     }
+}
+
+void vl_ref_automorphism(const vl_automorphism *a, uint64_t *dst, const uint64_t *src) {
+    vl_ref_automorphism_part(a, dst, src, 0, (size_t)1 << a->log_n);
 }
