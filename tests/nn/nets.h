@@ -17,7 +17,7 @@
 // takes errors of neighbouring pixels to be independent, which they are not.
 #define NETS_DEVIATIONS 6
 #define NETS_DEVIATIONS_PICTURES 32
-#define NETS_ROOM 512     // most numbers in a row
+#define NETS_ROOM 512 // most numbers in a row
 
 typedef struct net_case {
     const char *name; // tests/nn/nets/<name>.onnx
