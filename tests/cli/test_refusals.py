@@ -289,7 +289,7 @@ class Writing(Case):
             self.assertIn(p.returncode, (0, 3), error)
             if p.returncode:
                 lines = [line for line in error.splitlines() if not line.startswith("velum: note: ")]
-            self.assertEqual((len(lines), "e.keys" in error), (1, True), error)
+                self.assertEqual((len(lines), "e.keys" in error), (1, True), error)
             self.assertEqual(sorted(os.listdir(self.dir)), ["e.keys"] if p.returncode else ["a.ct", "e.keys"])
             if not p.returncode:
                 os.remove(out)
