@@ -10,7 +10,7 @@
 #define MEMORY (256u << 20) // that the decoder may take
 
 const char *const demo_classes[10] = {"aeroplane", "car",  "bird",  "cat",  "deer",
-                                      "dog",       "frog", "horse", "ship", "lorry"};
+                                      "dog",       "frog", "horse", "ship", "truck"};
 
 void demo_pictures_clear(demo_pictures *p) {
     free(p->pixel);

@@ -109,7 +109,7 @@ const cli_command cli_commands[] = {
         CLI_BIT(SECRET) | CLI_BIT(INPUT) | CLI_BIT(OUTPUT),
         CLI_BIT(STRICT),
         "The input is a CSV whose header names the model's inputs, in any order (other columns are left out), or an\n"
-        "NPY with one column an input in the model's order, or an NPZ: one array an input, or a single array as in an\n"
+        "NPY whose first axis is the requests, or an NPZ: one array an input, or a single array as in an\n"
         "NPY. An input x of several numbers is the columns x_0, x_1 and so on, or in an NPZ one array x. Raw values:\n"
         "the program normalises and codes them. One row a request. A value far beyond what the program was calibrated\n"
         "for is encrypted with a warning, as the answer may be wrong; with --strict it is refused.",
