@@ -2,6 +2,7 @@
 #include "circuits/mod1.h"
 
 #include "circuits/chebyshev.h"
+#include "rlwe/sum.h"
 
 #include <assert.h>
 #include <math.h>
@@ -80,13 +81,10 @@ double vl_mod1_in_scale(const vl_params *p, uint16_t level) { // so that z has t
 
 // a = 2 a^2 - 1
 static void double_angle(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *a) {
-    size_t mark = vl_arena_mark(&x->arena);
-    vl_ciphertext t = vl_ciphertext_take(p, &x->arena, a->level, 2);
-    vl_ckks_square(x, p, &t, a, NULL);
-    t.scale /= 2;
-    vl_ckks_add_const(x, p, &t, &t, -1);
-    vl_rlwe_relinearise_rescale(x, p, relin, a, &t);
-    vl_arena_release(&x->arena, mark);
+    vl_sum sum = vl_sum_empty(a->level, a->scale * a->scale / 2);
+    vl_sum_add_product(&sum, a, a);
+    vl_sum_add_constant(&sum, -1);
+    vl_rlwe_relinearise_sum(x, p, relin, &sum, true, a);
 }
 
 velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *keys, const vl_mod1 *f, double out_scale,
@@ -114,8 +112,7 @@ velum_status vl_mod1_apply(vl_exec *x, const vl_params *p, const vl_eval_keys *k
 
 size_t vl_mod1_scratch(const vl_params *p, const vl_mod1 *f, uint16_t level) {
     vl_polynomial cosine = cosine_of(f), asine = arcsine_of(f);
-    size_t need = vl_poly_scratch(p, &cosine, level),
-           other = vl_ckks_scratch(p, level) + vl_arena_need(3 * vl_poly_bytes(&p->ring, level, 0));
+    size_t need = vl_poly_scratch(p, &cosine, level), other = vl_ckks_scratch(p, level);
     if (other > need) need = other;
     other = f->literal.arcsine ? vl_poly_scratch(p, &asine, level) : 0;
     return other > need ? other : need;

@@ -2,6 +2,7 @@
 // Encrypted evaluation. Notation: `top` the level of the variable, sigma_i the scale of power i, S the scale that a
 // node's result must have; its sum has scale S q before the rescale by q.
 #include "circuits/poly_tree.h"
+#include "rlwe/sum.h"
 
 #include <assert.h>
 #include <math.h>
@@ -19,10 +20,6 @@ typedef struct run {
 
 static uint16_t level_of_sum(const run *s, uint32_t budget) { return (uint16_t)(s->top - (budget - 1)); }
 static double last_prime(const run *s, uint16_t level) { return (double)s->p->literal.q[level - 1]; }
-static vl_ciphertext at_level(vl_ciphertext a, uint16_t level) {
-    vl_ciphertext_drop(&a, level);
-    return a;
-}
 
 // ---- powers ----
 
@@ -30,21 +27,16 @@ static void make_power(run *s, uint32_t i) {
     uint32_t a = vl_poly_left_power(i), b = i - a;
     uint16_t level = (uint16_t)(s->top - vl_poly_power_depth(i) + 1);
     s->power[i] = vl_ciphertext_take(s->p, &s->x->arena, level - 1u, 1);
-    size_t mark = vl_arena_mark(&s->x->arena);
-    vl_ciphertext d = vl_ciphertext_take(s->p, &s->x->arena, level, 2);
-    vl_ckks_mul(s->x, s->p, &d, &s->power[a], &s->power[b], NULL);
+    vl_sum sum = vl_sum_empty(level, s->power[a].scale * s->power[b].scale);
+    vl_sum_add_product(&sum, &s->power[a], &s->power[b]);
     if (s->basis == VL_CHEBYSHEV) { // T_i = 2 T_a T_b - T_{a-b}
-        vl_ckks_add(s->x, s->p, &d, &d, &d);
-        if (a == b) {
-            vl_ckks_add_const(s->x, s->p, &d, &d, -1);
-        } else {
-            const vl_ciphertext *t = &s->power[a - b];
-            int64_t k = (int64_t)rint(d.scale / t->scale);
-            for (int c = 0; c < 2; c++) vl_ring_mul_i64_add(s->x, &s->p->ring, d.c[c], t->c[c], -k);
-        }
+        sum.times = 2;
+        if (a == b)
+            vl_sum_add_constant(&sum, -1);
+        else
+            vl_sum_add_term(&sum, &s->power[a - b], -(int64_t)rint(sum.scale / s->power[a - b].scale));
     }
-    vl_rlwe_relinearise_rescale(s->x, s->p, s->relin, &s->power[i], &d);
-    vl_arena_release(&s->x->arena, mark);
+    vl_rlwe_relinearise_sum(s->x, s->p, s->relin, &sum, true, &s->power[i]);
 }
 
 // ---- nodes ----
@@ -56,116 +48,79 @@ static velum_status word_of(double v, int64_t *out) {
     return VELUM_OK;
 }
 
-static void clear_sum(const run *s, vl_ciphertext *out) {
-    for (int c = 0; c < 2; c++) vl_ring_zero(&s->p->ring, out->c[c]);
-}
+// A node's sum, at a given level and scale; what it refers to stays in the arena until the sum is made.
 
-// out = sum of c_i power_i, at out's level and scale
-static velum_status sum_leaf(run *s, const vl_poly_coeffs *f, vl_ciphertext *out) {
-    vl_poly from[2][VL_POLY_MAX_DEGREE];
-    int64_t k[VL_POLY_MAX_DEGREE];
-    uint32_t count = 0;
+// += sum of c_i power_i
+static velum_status sum_leaf(run *s, const vl_poly_coeffs *f, vl_sum *sum) {
     for (uint32_t i = 1; i <= f->degree; i++) {
+        int64_t k;
         if (f->c[i] == 0) continue;
-        VL_TRY(word_of(f->c[i] * (out->scale / s->power[i].scale), &k[count]));
-        for (int c = 0; c < 2; c++) from[c][count] = s->power[i].c[c];
-        count++;
+        VL_TRY(word_of(f->c[i] * (sum->scale / s->power[i].scale), &k));
+        vl_sum_add_term(sum, &s->power[i], k);
     }
-    if (count == 0) clear_sum(s, out);
-    for (int c = 0; c < 2 && count > 0; c++) vl_ring_dot_i64(s->x, &s->p->ring, out->c[c], from[c], k, count);
-    if (f->c[0] != 0) vl_ckks_add_const(s->x, s->p, out, out, f->c[0]);
+    vl_sum_add_constant(sum, f->c[0]);
     return VELUM_OK;
 }
 
-// The node's sum, not relinearised, not rescaled, at the given scale. *out: taken for degree 2 at the sum's level.
-static velum_status sum_node(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out);
+typedef velum_status (*sum_fn)(run *s, const vl_poly_coeffs *f, uint32_t budget, vl_sum *sum);
 
-static void start_sum(const run *s, uint32_t budget, double scale, vl_ciphertext *out) {
-    *out = vl_ciphertext_take(s->p, &s->x->arena, level_of_sum(s, budget), 2);
-    out->degree = 1;
-    out->scale = scale;
+// += factor t, for a number at the scale that brings t to the sum's
+static velum_status sum_multiple(vl_sum *sum, const vl_ciphertext *t, double factor) {
+    int64_t k;
+    VL_TRY(word_of(factor * (sum->scale / t->scale), &k));
+    vl_sum_add_term(sum, t, k);
+    return VELUM_OK;
 }
-
-typedef velum_status (*sum_fn)(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out);
 
 // *out = the node's value at `scale`, one level below its sum.
-static velum_status make_sum(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, sum_fn sum,
+static velum_status make_sum(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, sum_fn fn,
                              vl_ciphertext *out) {
-    double sum_scale = scale * last_prime(s, level_of_sum(s, budget));
-    start_sum(s, budget, sum_scale, out);
-    VL_TRY(sum(s, f, budget, sum_scale, out));
-    if (out->degree == 2)
-        vl_rlwe_relinearise_rescale(s->x, s->p, s->relin, out, out);
-    else
+    uint16_t level = level_of_sum(s, budget);
+    vl_sum sum = vl_sum_empty(level, scale * last_prime(s, level));
+    *out = vl_ciphertext_take(s->p, &s->x->arena, level, 1);
+    size_t mark = vl_arena_mark(&s->x->arena);
+    VL_TRY(fn(s, f, budget, &sum));
+    if (sum.products > 0) {
+        vl_rlwe_relinearise_sum(s->x, s->p, s->relin, &sum, true, out);
+    } else {
+        vl_rlwe_sum_terms(s->x, s->p, &sum, out);
         vl_ckks_rescale(s->x, s->p, out, out);
+    }
     out->scale = scale;
+    vl_arena_release(&s->x->arena, mark);
     return VELUM_OK;
 }
 
-static velum_status make_node(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
-    return make_sum(s, f, budget, scale, sum_node, out);
+// += q times a factor, q made with one level less.
+static velum_status sum_product(run *s, const vl_poly_coeffs *q, uint32_t budget, sum_fn fn,
+                                const vl_ciphertext *factor, vl_sum *sum) {
+    vl_ciphertext t;
+    VL_TRY(make_sum(s, q, budget - 1, sum->scale / factor->scale, fn, &t));
+    vl_sum_add_product(sum, factor, &t);
+    return VELUM_OK;
 }
 
-static velum_status sum_split(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
+static velum_status sum_node(run *s, const vl_poly_coeffs *f, uint32_t budget, vl_sum *sum) {
+    if (vl_poly_is_leaf(&s->tree, f->degree, budget)) return sum_leaf(s, f, sum);
     vl_poly_coeffs q, r;
     const vl_ciphertext *giant = &s->power[vl_poly_divide(s->basis, f, &q, &r)];
-    size_t mark = vl_arena_mark(&s->x->arena);
-    vl_ciphertext t, lowered = at_level(*giant, out->level);
-    if (q.degree == 0) {
-        int64_t k;
-        VL_TRY(word_of(q.c[0] * (scale / giant->scale), &k));
-        vl_ckks_mul_const(s->x, s->p, out, &lowered, (double)k, 1);
-    } else {
-        VL_TRY(make_node(s, &q, budget - 1, scale / giant->scale, &t));
-        vl_ckks_mul(s->x, s->p, out, &lowered, &t, NULL);
-    }
-    out->scale = scale;
-    vl_arena_release(&s->x->arena, mark);
-    if (r.degree > 0) {
-        start_sum(s, budget, scale, &t);
-        VL_TRY(sum_node(s, &r, budget, scale, &t));
-        vl_ckks_add(s->x, s->p, out, out, &t);
-    } else if (r.c[0] != 0) {
-        vl_ckks_add_const(s->x, s->p, out, out, r.c[0]);
-    }
-    vl_arena_release(&s->x->arena, mark);
-    return VELUM_OK;
-}
-
-static velum_status sum_node(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
-    return vl_poly_is_leaf(&s->tree, f->degree, budget) ? sum_leaf(s, f, out) : sum_split(s, f, budget, scale, out);
+    if (q.degree == 0)
+        VL_TRY(sum_multiple(sum, giant, q.c[0]));
+    else
+        VL_TRY(sum_product(s, &q, budget, sum_node, giant, sum));
+    return sum_node(s, &r, budget, sum);
 }
 
 // ---- nodes times w ----
 
 // The sum of a node w f: w c, or w times f made with one level less, or (w q) X^m + w r.
-static velum_status sum_times(run *s, const vl_poly_coeffs *f, uint32_t budget, double scale, vl_ciphertext *out) {
-    vl_ciphertext w = at_level(*s->w, out->level), t;
-    size_t mark = vl_arena_mark(&s->x->arena);
-    out->scale = scale;
-    if (f->degree == 0) {
-        int64_t k;
-        VL_TRY(word_of(f->c[0] * (scale / w.scale), &k));
-        vl_ckks_mul_const(s->x, s->p, out, &w, (double)k, 1);
-    } else if (vl_poly_is_factor(f->degree, budget)) {
-        VL_TRY(make_node(s, f, budget - 1, scale / w.scale, &t));
-        vl_ckks_mul(s->x, s->p, out, &w, &t, NULL);
-    } else {
-        vl_poly_coeffs q, r;
-        vl_ciphertext giant = at_level(s->power[vl_poly_divide(s->basis, f, &q, &r)], out->level);
-        VL_TRY(make_sum(s, &q, budget - 1, scale / giant.scale, sum_times, &t));
-        vl_ckks_mul(s->x, s->p, out, &giant, &t, NULL);
-        out->scale = scale;
-        vl_arena_release(&s->x->arena, mark);
-        if (r.degree > 0 || r.c[0] != 0) {
-            start_sum(s, budget, scale, &t);
-            VL_TRY(sum_times(s, &r, budget, scale, &t));
-            vl_ckks_add(s->x, s->p, out, out, &t);
-        }
-    }
-    out->scale = scale;
-    vl_arena_release(&s->x->arena, mark);
-    return VELUM_OK;
+static velum_status sum_times(run *s, const vl_poly_coeffs *f, uint32_t budget, vl_sum *sum) {
+    if (f->degree == 0) return f->c[0] != 0 ? sum_multiple(sum, s->w, f->c[0]) : VELUM_OK;
+    if (vl_poly_is_factor(f->degree, budget)) return sum_product(s, f, budget, sum_node, s->w, sum);
+    vl_poly_coeffs q, r;
+    const vl_ciphertext *giant = &s->power[vl_poly_divide(s->basis, f, &q, &r)];
+    VL_TRY(sum_product(s, &q, budget, sum_times, giant, sum));
+    return sum_times(s, &r, budget, sum);
 }
 
 // ---- the whole ----
@@ -192,9 +147,10 @@ static velum_status apply(run *s, const vl_polynomial *f, const vl_poly_coeffs *
     s->power = vl_arena_take(&s->x->arena, (VL_POLY_MAX_DEGREE + 1) * sizeof *s->power);
     vl_ciphertext value;
     if (s->tree.depth == 0) {
-        s->top = a->level;
-        start_sum(s, 1, out_scale, &value);
-        VL_TRY(sum_leaf(s, c, &value));
+        vl_sum sum = vl_sum_empty(a->level, out_scale);
+        value = vl_ciphertext_take(s->p, &s->x->arena, a->level, 1);
+        VL_TRY(sum_leaf(s, c, &sum));
+        vl_rlwe_sum_terms(s->x, s->p, &sum, &value);
     } else {
         make_variable(s, f, c->degree == 0, a);
         s->top = s->power[1].level;
@@ -256,9 +212,9 @@ static size_t scratch(const vl_params *p, const vl_polynomial *f, uint16_t level
     uint32_t top = level - (vl_poly_changes_variable(f) && t.depth > 0 ? 1u : 0u);
     for (uint32_t i = 2; i <= c.degree; i++)
         if (t.needed[i]) limbs += 2 * (top - vl_poly_power_depth(i));
-    limbs += 3 * (size_t)level; // a power that is being made
-    // A node's sum, and below it either its quotient or its remainder; nodes times w come before those without.
-    limbs += 3 * (size_t)level * (2 * t.depth + 1) * (times ? 2 : 1);
+    // The value, and the quotients at hand: the k-th of a sum has a depth at least k less than the sum's, so there are
+    // no more than the depth; nodes times w come before those without.
+    limbs += 2 * (size_t)level * (t.depth + 1) * (times ? 2 : 1);
     return limbs * limb + vl_arena_need((VL_POLY_MAX_DEGREE + 1) * sizeof(vl_ciphertext)) + vl_ckks_scratch(p, level);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ckks/ckks.h"
 
+#include "rlwe/sum.h"
+
 #include <assert.h>
 #include <math.h>
 
@@ -131,27 +133,35 @@ void vl_ckks_mul_const(vl_exec *x, const vl_params *p, vl_ciphertext *d, const v
 
 // ---- multiplication ----
 
+static vl_sum product_of(const vl_ciphertext *a, const vl_ciphertext *b) {
+    vl_sum s = vl_sum_empty(min_level(a, b), a->scale * b->scale);
+    vl_sum_add_product(&s, a, b);
+    return s;
+}
+
 void vl_ckks_mul(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a, const vl_ciphertext *b,
                  const vl_switch_key *relin) {
     assert(a->degree == 1 && b->degree == 1);
+    if (relin) {
+        vl_sum s = product_of(a, b);
+        vl_rlwe_relinearise_sum(x, p, relin, &s, false, d);
+        return;
+    }
     const vl_ring *ring = &p->ring;
     vl_ciphertext u = *a, v = *b;
     uint16_t level = min_level(&u, &v);
     double scale = u.scale * v.scale;
     size_t mark = vl_arena_mark(&x->arena);
-    // The tensor product may not overwrite its inputs, and a degree 1 result may have no room for c_2.
-    bool shared = d->c[0].x == u.c[0].x || d->c[0].x == v.c[0].x;
-    vl_ciphertext t = shared ? vl_ciphertext_take(p, &x->arena, level, relin ? 1 : 2) : *d;
-    if (relin) t.c[2] = vl_poly_take(ring, &x->arena, level, 0);
+    bool shared = d->c[0].x == u.c[0].x || d->c[0].x == v.c[0].x; // the tensor product may not overwrite its inputs
+    vl_ciphertext t = shared ? vl_ciphertext_take(p, &x->arena, level, 2) : *d;
     t.capacity = shared ? level : d->capacity;
     set_shape(&t, 2, level, scale);
     vl_poly left[2] = {vl_poly_prefix(u.c[0], level), vl_poly_prefix(u.c[1], level)};
     vl_poly right[2] = {vl_poly_prefix(v.c[0], level), vl_poly_prefix(v.c[1], level)};
     vl_ring_tensor(x, ring, t.c, left, right);
-    if (relin) vl_rlwe_relinearise(x, p, relin, &t);
-    set_shape(d, relin ? 1 : 2, level, scale);
+    set_shape(d, 2, level, scale);
     if (shared)
-        for (uint8_t i = 0; i <= d->degree; i++) vl_ring_copy(x, ring, d->c[i], t.c[i]);
+        for (uint8_t i = 0; i <= 2; i++) vl_ring_copy(x, ring, d->c[i], t.c[i]);
     vl_arena_release(&x->arena, mark);
 }
 
@@ -162,11 +172,8 @@ void vl_ckks_square(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_c
 
 void vl_ckks_mul_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,
                          const vl_ciphertext *b, const vl_switch_key *relin) {
-    size_t mark = vl_arena_mark(&x->arena);
-    vl_ciphertext t = vl_ciphertext_take(p, &x->arena, min_level(a, b), 2);
-    vl_ckks_mul(x, p, &t, a, b, NULL);
-    vl_rlwe_relinearise_rescale(x, p, relin, d, &t);
-    vl_arena_release(&x->arena, mark);
+    vl_sum s = product_of(a, b);
+    vl_rlwe_relinearise_sum(x, p, relin, &s, true, d);
 }
 
 void vl_ckks_square_rescale(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a,

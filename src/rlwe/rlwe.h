@@ -127,12 +127,8 @@ void vl_rlwe_rotate_hoisted(vl_exec *x, const vl_params *p, const vl_switch_key 
 // Double hoisting: the same left over QP, P times the message: (o0, o1) over nq + np, permuted, c_0 included.
 void vl_rlwe_rotate_lazy(vl_exec *x, const vl_params *p, const vl_switch_key *key, const vl_digits *d,
                          const vl_ciphertext *ct, vl_poly o0, vl_poly o1);
-// Degree 2 to degree 1, in place.
+// Degree 2 to degree 1, in place. For products, and to rescale at once, see sum.h.
 void vl_rlwe_relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *ct);
-// out = ct (degree 2) relinearised and divided by its last prime, in one division: level - 1, scale / q_{level-1}. out
-// needs room for that level and may be ct.
-void vl_rlwe_relinearise_rescale(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *out,
-                                 const vl_ciphertext *ct);
 // Arena bytes that any one of these (encryption and re-randomisation too) needs at level nq, beyond its arguments; a
 // slot for each of vl_cpu_count() threads included. A smaller arena that has room for one slot costs only parallelism.
 size_t vl_rlwe_scratch(const vl_params *p, uint16_t nq);

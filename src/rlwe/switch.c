@@ -8,10 +8,11 @@
 //
 // With a rescale, the last limb of Q goes with those of P: one rounded division by P q_{nq-1}.
 //
-// What follows a sum happens to a stretch of coefficients at a time, which the innermost caches hold.
+// What follows a sum happens to a stretch of coefficients at a time, which the innermost caches hold; so does what
+// makes the words that are switched and added to, where they are those of a sum of products (sum.h).
 #include "arith/arith.h"
 #include "rlwe/bases.h"
-#include "rlwe/rlwe.h"
+#include "rlwe/sum.h"
 
 #include <assert.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #define TARGETS 6  // at most so many target limbs extended together: fewer passes over the input, more scratch a thread
 #define STAGGER 40 // words between limbs of scratch, so that limbs do not all start in the same cache set
 #define BLOCK 2048 // coefficients
-#define BLOCKS 3   // of a slot's scratch
+#define BLOCKS 8   // of a slot's scratch: two sums, three parts of a sum of products and as many to make them
 
 typedef struct switch_job {
     const vl_params *p;
@@ -28,6 +29,7 @@ typedef struct switch_job {
     uint32_t first, last;          // limbs at hand
     uint32_t groups, group;        // shared out in so many groups, of `group` limbs at most
     vl_poly c;                     // what is switched (NTT domain)
+    const vl_sum *s;               // or the sum whose last part is switched, the others added
     const vl_digits *d;            // already decomposed; or NULL, and then
     uint64_t *y[VL_MAX_LIMBS];     // ... its limbs as coefficients, scaled for extension
     vl_poly u[2];                  // sums that are given (u[0].x NULL: to be made)
@@ -90,7 +92,12 @@ static void leave_digit(void *arg, size_t item, uint32_t slot) {
     (void)slot;
     uint32_t i = (uint32_t)item;
     const vl_modulus *m = modulus_of(w, i);
-    m->k->ntt_inverse(m, w->y[i], limb_at(w, w->c, i), vl_bases_hat_inv(w->p, i, w->nq));
+    const uint64_t *from = w->y[i];
+    if (w->s)
+        vl_sum_last(w->p, w->s, i, w->y[i]);
+    else
+        from = limb_at(w, w->c, i);
+    m->k->ntt_inverse(m, w->y[i], from, vl_bases_hat_inv(w->p, i, w->nq));
 }
 
 // A limb that is divided away of one of the given sums.
@@ -103,13 +110,27 @@ static void leave_sum(void *arg, size_t item, uint32_t slot) {
 }
 
 // ---- sums ----
-// Words [begin, begin + n) of the sums of limb i into u0, u1, out of the digits' limbs `from`.
-static void dot_key(const switch_job *w, uint32_t i, const uint64_t *const *from, size_t begin, size_t n, uint64_t *u0,
-                    uint64_t *u1) {
+// A stretch of one limb: the key's two sums, and the parts of a sum of products.
+typedef struct stretch {
+    uint64_t *u[2], *d[3], *t[3];
+} stretch;
+
+static stretch stretch_of(uint64_t *blocks) {
+    uint64_t *at[BLOCKS];
+    for (uint32_t k = 0; k < BLOCKS; k++) at[k] = blocks + (size_t)k * (BLOCK + STAGGER);
+    return (stretch){{at[0], at[1]}, {at[2], at[3], at[4]}, {at[5], at[6], at[7]}};
+}
+
+static size_t block_of(const switch_job *w) { return w->p->ring.n < BLOCK ? w->p->ring.n : BLOCK; }
+
+// Words [begin, begin + n) of the sums of limb i into u0, u1, out of the digits' limbs `from`; of one that is NULL, the
+// words are `own`.
+static void dot_key(const switch_job *w, uint32_t i, const uint64_t *const *from, const uint64_t *own, size_t begin,
+                    size_t n, uint64_t *u0, uint64_t *u1) {
     const uint64_t *x[VL_MAX_LIMBS], *b[VL_MAX_LIMBS], *a[VL_MAX_LIMBS];
     const vl_modulus *m = modulus_of(w, i);
     for (uint32_t j = 0; j < w->digits; j++) {
-        x[j] = from[j] + begin;
+        x[j] = from[j] ? from[j] + begin : own;
         b[j] = limb_at(w, w->key->b[j], i) + begin;
         a[j] = limb_at(w, w->key->a[j], i) + begin;
     }
@@ -129,14 +150,15 @@ static void extend_group(const switch_job *w, uint32_t first, uint32_t last, uin
     }
 }
 
-// x = limb i of each digit; `buffer` holds the extended limbs of its group, of which it is number g.
+// x = limb i of each digit; `buffer` holds the extended limbs of its group, of which it is number g. NULL: a limb of a
+// sum of products, which is made as it is used.
 static void find_digits(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, const uint64_t **x) {
     const vl_modulus *m = modulus_of(w, i);
     for (uint32_t j = 0; j < w->digits; j++) {
         if (w->d) {
             x[j] = limb_at(w, w->d->d[j], i);
         } else if (i < w->nq && i / w->p->literal.digit_limbs == j) {
-            x[j] = limb_at(w, w->c, i);
+            x[j] = w->s ? NULL : limb_at(w, w->c, i);
         } else {
             uint64_t *t = buffer + (j * w->group + g) * stride_of(w->p);
             m->k->ntt_forward(m, t, t);
@@ -149,42 +171,62 @@ static void find_digits(const switch_job *w, uint32_t i, uint32_t g, uint64_t *b
 static void sum_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, uint64_t *u0, uint64_t *u1) {
     const uint64_t *x[VL_MAX_LIMBS];
     find_digits(w, i, g, buffer, x);
-    dot_key(w, i, x, 0, w->p->ring.n, u0, u1);
+    dot_key(w, i, x, NULL, 0, w->p->ring.n, u0, u1);
 }
 
 // ---- phases: the limbs that are divided away, then those that stay ----
-// Words [begin, begin + n) of the sum's part c of limb i += P times what is added to the result.
-static void add_lifted(const switch_job *w, uint32_t i, uint32_t c, size_t begin, size_t n, uint64_t *u) {
+// Words [begin, begin + n) of limb i of what is added to part c of the result; NULL: nothing. made: of a sum of
+// products.
+static const uint64_t *added(const switch_job *w, uint32_t i, uint32_t c, size_t begin, const stretch *made) {
+    if (w->s) return made->d[c];
+    return w->add[c].x ? limb_at(w, w->add[c], i) + begin : NULL;
+}
+
+// Words of a sum += P times what is added to the result.
+static void add_lifted(const switch_job *w, uint32_t i, const uint64_t *add, size_t n, uint64_t *u) {
     const vl_modulus *m = modulus_of(w, i);
-    if (w->add[c].x) m->k->mul_scalar_add(m, u, limb_at(w, w->add[c], i) + begin, w->p->bases->p_mod[i], n);
+    if (add) m->k->mul_scalar_add(m, u, add, w->p->bases->p_mod[i], n);
+}
+
+// The sums of limb i < nq, P times what is added included.
+static void sum_lifted(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, const stretch *made,
+                       uint64_t *const u[2]) {
+    const uint64_t *x[VL_MAX_LIMBS];
+    find_digits(w, i, g, buffer, x);
+    size_t n = block_of(w);
+    for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
+        if (w->s) vl_sum_part(w->p, w->s, i, begin, n, made->d, made->t);
+        dot_key(w, i, x, made->d[2], begin, n, u[0] + begin, u[1] + begin);
+        for (uint32_t c = 0; c < 2; c++) add_lifted(w, i, added(w, i, c, begin, made), n, u[c] + begin);
+    }
 }
 
 static void special_group(void *arg, size_t item, uint32_t slot) {
     const switch_job *w = arg;
     uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
-    uint64_t *buffer = w->scratch + slot * w->slot_words;
+    uint64_t *blocks = w->scratch + slot * w->slot_words, *buffer = blocks + BLOCKS * (BLOCK + STAGGER);
+    stretch made = stretch_of(blocks);
     if (!w->d) extend_group(w, first, last, buffer);
     for (uint32_t i = first; i < last; i++) {
         const vl_modulus *m = modulus_of(w, i);
-        sum_limb(w, i, i - first, buffer, w->up[0][i - w->left], w->up[1][i - w->left]);
-        for (uint32_t c = 0; c < 2; c++) {
-            uint64_t *t = w->up[c][i - w->left];
-            if (i < w->nq) add_lifted(w, i, c, 0, w->p->ring.n, t);
-            m->k->ntt_inverse(m, t, t, division_of(w)->hat_inv[i - w->left]);
-        }
+        uint64_t *u[2] = {w->up[0][i - w->left], w->up[1][i - w->left]};
+        if (i < w->nq)
+            sum_lifted(w, i, i - first, buffer, &made, u);
+        else
+            sum_limb(w, i, i - first, buffer, u[0], u[1]);
+        for (uint32_t c = 0; c < 2; c++) m->k->ntt_inverse(m, u[c], u[c], division_of(w)->hat_inv[i - w->left]);
     }
 }
 
-// d = (u - t) / P + add, or with a rescale (u - t) / (P q): n words from `begin` of limb i, part c, with u and d those
-// words alone; t: the limb's part of the sum that is divided away, overwritten.
-static void finish(const switch_job *w, uint32_t i, uint32_t c, size_t begin, size_t n, uint64_t *d, const uint64_t *u,
+// d = (u - t) / P + add, or with a rescale (u - t) / (P q), where add is in u: n words of limb i; t: those of the sum
+// that are divided away, overwritten.
+static void finish(const switch_job *w, uint32_t i, const uint64_t *add, size_t n, uint64_t *d, const uint64_t *u,
                    uint64_t *t) {
     const vl_modulus *m = modulus_of(w, i);
     uint64_t inv = divisor_inv(w, i);
-    t += begin;
-    if (w->add[c].x && w->left == w->nq) {
+    if (add && w->left == w->nq) {
         m->k->sub_mul_scalar(m, t, u, t, inv, n);
-        m->k->add(m, d, limb_at(w, w->add[c], i) + begin, t, n);
+        m->k->add(m, d, add, t, n);
     } else {
         m->k->sub_mul_scalar(m, d, u, t, inv, n);
     }
@@ -193,19 +235,21 @@ static void finish(const switch_job *w, uint32_t i, uint32_t c, size_t begin, si
 // Limb i of the result; parts: of the sums what is divided away, extended, not yet transformed. A permuted result is
 // written last: it may lie where what is added does.
 static void finish_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, uint64_t *const parts[2],
-                        uint64_t *blocks) {
+                        const stretch *made) {
     const vl_modulus *m = modulus_of(w, i);
     const uint64_t *x[VL_MAX_LIMBS];
     bool given = w->u[0].x;
     if (!given) find_digits(w, i, g, buffer, x);
     for (uint32_t c = 0; c < w->outs; c++) m->k->ntt_forward(m, parts[c], parts[c]);
-    size_t n = w->p->ring.n < BLOCK ? w->p->ring.n : BLOCK;
+    size_t n = block_of(w);
     for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
-        if (!given) dot_key(w, i, x, begin, n, blocks, blocks + BLOCK + STAGGER);
+        if (w->s) vl_sum_part(w->p, w->s, i, begin, n, made->d, made->t);
+        if (!given) dot_key(w, i, x, made->d[2], begin, n, made->u[0], made->u[1]);
         for (uint32_t c = 0; c < w->outs; c++) {
-            uint64_t *u = given ? limb_at(w, w->u[c], i) + begin : blocks + c * (BLOCK + STAGGER);
-            if (w->left < w->nq) add_lifted(w, i, c, begin, n, u);
-            finish(w, i, c, begin, n, w->perm ? parts[c] + begin : limb_at(w, w->out[c], i) + begin, u, parts[c]);
+            uint64_t *u = given ? limb_at(w, w->u[c], i) + begin : made->u[c], *t = parts[c] + begin;
+            const uint64_t *add = added(w, i, c, begin, made);
+            if (w->left < w->nq) add_lifted(w, i, add, n, u);
+            finish(w, i, add, n, w->perm ? t : limb_at(w, w->out[c], i) + begin, u, t);
         }
     }
     for (uint32_t c = 0; c < w->outs && w->perm; c++) m->k->automorphism(w->perm, limb_at(w, w->out[c], i), parts[c]);
@@ -217,6 +261,7 @@ static void quotient_group(void *arg, size_t item, uint32_t slot) {
     uint32_t first = group_begin(w, (uint32_t)item), last = group_begin(w, (uint32_t)item + 1);
     uint64_t *blocks = w->scratch + slot * w->slot_words, *parts = blocks + BLOCKS * (BLOCK + STAGGER);
     uint64_t *buffer = parts + (size_t)2 * w->group * stride;
+    stretch made = stretch_of(blocks);
     if (!w->u[0].x && !w->d) extend_group(w, first, last, buffer);
     for (uint32_t c = 0; c < w->outs; c++) {
         uint64_t *dst[TARGETS];
@@ -225,7 +270,7 @@ static void quotient_group(void *arg, size_t item, uint32_t slot) {
     }
     for (uint32_t i = first; i < last; i++) {
         uint64_t *part[2] = {parts + (i - first) * stride, parts + (w->group + (i - first)) * stride};
-        finish_limb(w, i, i - first, buffer, part, blocks);
+        finish_limb(w, i, i - first, buffer, part, &made);
     }
 }
 
@@ -321,30 +366,24 @@ void vl_rlwe_rotate_hoisted(vl_exec *x, const vl_params *p, const vl_switch_key 
     rotate(x, p, key, d, out, ct);
 }
 
-static void relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, uint32_t left, vl_ciphertext *out,
-                        const vl_ciphertext *ct) {
-    assert(ct->degree == 2 && relin->galois == 0);
-    switch_job w = {.p = p, .key = relin, .nq = ct->level, .left = left, .c = at_level(ct->c[2], ct->level)};
-    for (uint32_t i = 0; i < 2; i++) {
-        w.add[i] = at_level(ct->c[i], ct->level);
-        w.out[i] = at_level(out->c[i], left);
-    }
-    run_switch(x, &w);
-}
-
 void vl_rlwe_relinearise(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *ct) {
-    relinearise(x, p, relin, ct->level, ct, ct);
+    assert(ct->degree == 2 && relin->galois == 0);
+    switch_job w = {.p = p, .key = relin, .nq = ct->level, .left = ct->level, .c = at_level(ct->c[2], ct->level)};
+    for (uint32_t i = 0; i < 2; i++) w.add[i] = w.out[i] = at_level(ct->c[i], ct->level);
+    run_switch(x, &w);
     ct->degree = 1;
 }
 
-void vl_rlwe_relinearise_rescale(vl_exec *x, const vl_params *p, const vl_switch_key *relin, vl_ciphertext *out,
-                                 const vl_ciphertext *ct) {
-    uint16_t left = (uint16_t)(ct->level - 1);
-    double scale = ct->scale / (double)p->literal.q[left];
-    assert(out->capacity >= left);
-    relinearise(x, p, relin, left, out, ct);
-    for (uint32_t i = 0; i < 3; i++)
-        if (out->c[i].x) out->c[i].nq = left;
+void vl_rlwe_relinearise_sum(vl_exec *x, const vl_params *p, const vl_switch_key *relin, const vl_sum *s, bool rescale,
+                             vl_ciphertext *out) {
+    uint16_t left = (uint16_t)(rescale ? s->level - 1 : s->level);
+    double scale = rescale ? s->scale / (double)p->literal.q[left] : s->scale;
+    assert(s->products > 0 && relin->galois == 0 && out->capacity >= left);
+    switch_job w = {.p = p, .key = relin, .nq = s->level, .left = left, .s = s};
+    for (uint32_t c = 0; c < 2; c++) w.out[c] = at_level(out->c[c], left);
+    run_switch(x, &w);
+    for (uint32_t c = 0; c < 3; c++)
+        if (out->c[c].x) out->c[c].nq = left;
     out->level = left;
     out->degree = 1;
     out->scale = scale;
@@ -481,15 +520,15 @@ static void divide_group(void *arg, size_t item, uint32_t slot) {
 // Limb i of sum += perm(u + add), u the sums that the key gives.
 static void turn_limb(const switch_job *w, uint32_t i, const uint64_t *const *x, uint64_t *blocks) {
     const vl_modulus *m = modulus_of(w, i);
-    size_t n = w->p->ring.n < BLOCK ? w->p->ring.n : BLOCK;
+    size_t n = block_of(w);
     uint64_t *u[2] = {blocks, blocks + BLOCK + STAGGER}, *t = u[1] + BLOCK + STAGGER;
     for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
         size_t from = vl_automorphism_source(w->perm, begin, n);
-        dot_key(w, i, x, from, n, u[0], u[1]);
+        dot_key(w, i, x, NULL, from, n, u[0], u[1]);
         if (w->add[0].np)
             m->k->add(m, u[0], u[0], limb_at(w, w->add[0], i) + from, n);
         else if (i < w->nq)
-            add_lifted(w, i, 0, from, n, u[0]);
+            add_lifted(w, i, limb_at(w, w->add[0], i) + from, n, u[0]);
         for (uint32_t c = 0; c < 2; c++) {
             uint64_t *d = limb_at(w, w->out[c], i) + begin;
             m->k->automorphism_part(w->perm, t, u[c], begin, n);
