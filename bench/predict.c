@@ -49,8 +49,7 @@ static vl_ciphertext result_of(bench *b, uint16_t level) {
 static void add(bench *b, vl_ciphertext *d) { vl_ckks_add(&b->x, b->p, d, &b->a, &b->a); }
 static void rotate(bench *b, vl_ciphertext *d) { vl_ckks_rotate(&b->x, &b->keys, d, &b->a, 1); }
 static void multiply(bench *b, vl_ciphertext *d) {
-    vl_ckks_square(&b->x, b->p, d, &b->a, vl_eval_keys_find(&b->keys, 0));
-    vl_ckks_rescale(&b->x, b->p, d, d);
+    vl_ckks_square_rescale(&b->x, b->p, d, &b->a, vl_eval_keys_find(&b->keys, 0));
 }
 static void rescale(bench *b, vl_ciphertext *d) { vl_ckks_rescale(&b->x, b->p, d, &b->a); }
 static void linear(bench *b, vl_ciphertext *d) { vl_lintrans_apply(&b->x, b->p, &b->keys, &b->linear, d, &b->a); }

@@ -20,6 +20,7 @@
 // A quadratic a x^2 + b x + c costs 2 levels here. Where the layer before is linear it can be had for one: complete the
 // square, fold sqrt|a| (x + b / 2a) into that layer, and use vl_ckks_square, a rescale and vl_ckks_add_const.
 #define VL_POLY_MAX_DEGREE 511
+#define VL_POLY_MAX_LEVELS 11
 typedef enum vl_poly_basis { VL_MONOMIAL, VL_CHEBYSHEV } vl_poly_basis;
 typedef struct vl_polynomial {
     vl_poly_basis basis;
@@ -31,6 +32,8 @@ typedef struct vl_polynomial {
 typedef struct vl_poly_cost {
     uint32_t levels, multiplications, constants; // products of ciphertexts, products by constants
     uint32_t relinearisations;                   // the products less those that share one
+    // At how many levels below the input's: sums relinearised and rescaled, and sums only rescaled.
+    uint16_t relinearised[VL_POLY_MAX_LEVELS], rescaled[VL_POLY_MAX_LEVELS];
 } vl_poly_cost;
 // The degree must be at most VL_POLY_MAX_DEGREE here and in vl_poly_scratch.
 vl_poly_cost vl_poly_plan(const vl_polynomial *f);

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
+// Leaves have less than 2^LOG_LEAF terms, so that a sum has room for them (rlwe/sum.h). Longer ones are never cheaper.
+#define LOG_LEAF 6
+
 static void set_degree(vl_poly_coeffs *f, uint32_t most) {
     while (most > 0 && f->c[most] == 0) most--;
     f->degree = most;
@@ -40,6 +43,12 @@ bool vl_poly_is_leaf(const vl_poly_tree *t, uint32_t degree, uint32_t budget) {
     return degree == 0 || (degree < UINT32_C(1) << t->log_leaf && degree <= UINT32_C(1) << (budget - 1));
 }
 
+// One more sum, `depth` levels below the variable.
+static void count_sum(vl_poly_tree *t, bool product, uint32_t depth) {
+    if (product) t->cost.relinearisations++;
+    (product ? t->cost.relinearised : t->cost.rescaled)[depth]++;
+}
+
 // Counts, and marks the powers that are used directly. Returns whether the node's sum has a product in it.
 static bool walk(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t budget, vl_poly_tree *t) {
     if (vl_poly_is_leaf(t, f->degree, budget)) {
@@ -55,7 +64,7 @@ static bool walk(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t budget, 
     bool product = q.degree > 0;
     if (product) {
         t->cost.multiplications++;
-        if (walk(basis, &q, budget - 1, t)) t->cost.relinearisations++;
+        count_sum(t, walk(basis, &q, budget - 1, t), budget - 2);
     } else {
         t->cost.constants++;
     }
@@ -71,12 +80,12 @@ static bool walk_times(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t bu
     if (budget == 1) return false;
     t->cost.multiplications++;
     if (vl_poly_is_factor(f->degree, budget)) {
-        if (walk(basis, f, budget - 1, t)) t->cost.relinearisations++;
+        count_sum(t, walk(basis, f, budget - 1, t), budget - 2);
         return true;
     }
     vl_poly_coeffs q, r;
     t->needed[vl_poly_divide(basis, f, &q, &r)] = true;
-    if (q.degree > 0) t->cost.relinearisations++;
+    count_sum(t, q.degree > 0, budget - 2);
     if (r.degree > 0 || r.c[0] != 0) walk_times(basis, &r, budget, t);
     return walk_times(basis, &q, budget - 1, t);
 }
@@ -88,9 +97,9 @@ static void count_powers(vl_poly_basis basis, vl_poly_tree *t) {
         t->needed[a] = t->needed[b] = true;
         if (basis == VL_CHEBYSHEV && a > b) t->needed[a - b] = true;
         t->powers++;
+        count_sum(t, true, vl_poly_power_depth(i) - 1);
     }
     t->cost.multiplications += t->powers;
-    t->cost.relinearisations += t->powers;
 }
 
 static void start(vl_poly_tree *t, uint32_t depth, uint32_t log_leaf) {
@@ -102,7 +111,7 @@ static void start(vl_poly_tree *t, uint32_t depth, uint32_t log_leaf) {
 static void count(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t depth, uint32_t log_leaf, vl_poly_tree *t) {
     start(t, depth, log_leaf);
     if (depth == 0) return;
-    if (walk(basis, f, depth, t)) t->cost.relinearisations++;
+    count_sum(t, walk(basis, f, depth, t), depth - 1);
     count_powers(basis, t);
 }
 
@@ -110,7 +119,7 @@ static bool count_times(vl_poly_basis basis, const vl_poly_coeffs *f, uint32_t d
                         vl_poly_tree *t) {
     start(t, depth, log_leaf);
     if (!walk_times(basis, f, depth, t)) return false;
-    if (f->degree > 0) t->cost.relinearisations++;
+    count_sum(t, f->degree > 0, depth - 1);
     count_powers(basis, t);
     return true;
 }
@@ -125,7 +134,7 @@ static bool is_cheaper(const vl_poly_cost *a, const vl_poly_cost *b) {
 void vl_poly_tree_best(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tree *out) {
     uint32_t depth = depth_of(f->degree);
     count(basis, f, depth, 1, out);
-    for (uint32_t log_leaf = 2; log_leaf <= depth; log_leaf++) {
+    for (uint32_t log_leaf = 2; log_leaf <= depth && log_leaf <= LOG_LEAF; log_leaf++) {
         vl_poly_tree t;
         count(basis, f, depth, log_leaf, &t);
         if (is_cheaper(&t.cost, &out->cost)) *out = t;
@@ -135,7 +144,7 @@ void vl_poly_tree_best(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tre
 void vl_poly_tree_best_times(vl_poly_basis basis, const vl_poly_coeffs *f, vl_poly_tree *out) {
     uint32_t depth = depth_of(f->degree) > 1 ? depth_of(f->degree) : 1;
     if (!count_times(basis, f, depth, 1, out)) count_times(basis, f, ++depth, 1, out);
-    for (uint32_t log_leaf = 2; log_leaf < depth; log_leaf++) {
+    for (uint32_t log_leaf = 2; log_leaf < depth && log_leaf <= LOG_LEAF; log_leaf++) {
         vl_poly_tree t;
         count_times(basis, f, depth, log_leaf, &t);
         if (is_cheaper(&t.cost, &out->cost)) *out = t;
@@ -150,6 +159,12 @@ static vl_poly_cost plan(const vl_polynomial *f, void (*best)(vl_poly_basis, con
     if (c.degree > 0 && vl_poly_changes_variable(f)) {
         t.cost.levels++;
         t.cost.constants++;
+        for (uint32_t i = VL_POLY_MAX_LEVELS - 1; i > 0; i--) {
+            t.cost.relinearised[i] = t.cost.relinearised[i - 1];
+            t.cost.rescaled[i] = t.cost.rescaled[i - 1];
+        }
+        t.cost.relinearised[0] = 0;
+        t.cost.rescaled[0] = 1;
     }
     return t.cost;
 }

@@ -60,8 +60,11 @@ static double result(const vl_nn_ring *r, uint16_t level) {
     return fresh_of(r, level) + vl_price(list(r), VL_PRICE_OPERATION);
 }
 
-static double product(const vl_nn_ring *r, uint16_t level) { // of two ciphertexts, relinearised and rescaled
-    return passes(r, level, 5) + key_switch(r, level) + rescale(r, level);
+// A product relinearised and rescaled, in one division; what else the sum has is made on the way (rlwe/sum.h).
+static double product(const vl_nn_ring *r, uint16_t level) {
+    double away = r->special + 1.0, left = level - 1.0;
+    double down = (away + left) * ntt(r) + away * left * each(r, VL_PRICE_EXTEND) + passes(r, level, 2);
+    return passes(r, level, 3) + decompose(r, level) + store_digits(r, level) + apply_key(r, level) + 2 * down;
 }
 
 vl_lintrans_prices vl_nn_prices(const vl_nn_ring *r, uint16_t level) {
@@ -135,13 +138,19 @@ double vl_nn_cost_many(const vl_nn_ring *r, uint16_t level, uint32_t count, doub
     return count * one + fresh + (moved > 0 ? moved : 0);
 }
 
-// Products are spread over the levels that it uses; each comes with a sum, a multiple of another power, and the like.
+// A sum of products is relinearised once; multiples of powers are part of it. Factors, unlike those of a square by
+// itself, come from memory: CROWDED times the price.
+#define CROWDED 1.12
 double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost) {
+    double live = 2.0 * (cost->multiplications + 3), sum = result(r, level);
+    for (uint32_t i = 0; i < cost->levels && i + 1 < level; i++) {
+        uint16_t at = (uint16_t)(level - i);
+        sum +=
+            CROWDED * cost->relinearised[i] * product(r, at) + cost->rescaled[i] * (rescale(r, at) + passes(r, at, 1));
+    }
     uint16_t middle = (uint16_t)(level > cost->levels / 2 ? level - cost->levels / 2 : 1);
-    double live = 2.0 * (cost->multiplications + 3);
-    double tensor = passes(r, middle, 5), around = passes_among(r, middle, 11, live);
-    return cost->relinearisations * (product(r, middle) - tensor) + cost->multiplications * (tensor + around) +
-           cost->constants * passes_among(r, middle, 2, live) + result(r, level);
+    double more = cost->multiplications - cost->relinearisations;
+    return sum + passes_among(r, middle, 3 * more + cost->constants, live);
 }
 
 double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op) {

@@ -7,7 +7,7 @@
 
 #include "rlwe/rlwe.h"
 
-#define VL_SUM_PRODUCTS 8
+#define VL_SUM_PRODUCTS 12
 #define VL_SUM_TERMS 80
 
 // times sum_k a_k b_k + sum_k factor_k t_k + constant, of degree 2. Each operand has degree 1 and at least `level`
