@@ -46,32 +46,44 @@ void cli_layers_take(void *layers, uint32_t layer, const char *name, uint64_t ro
     at->rows++;
 }
 
+void cli_layers_take_origin(void *layers, uint32_t number, uint64_t row, const velum_origin *origin) {
+    cli_layers *l = layers;
+    cli_layers_take(l, number, origin->operation, row, origin->values, origin->count);
+    if (row == 0 && number < l->count) snprintf(l->layer[number].node, sizeof l->layer->node, "%s", origin->node);
+}
+
 void cli_layers_clear(cli_layers *layers) {
     for (uint32_t i = 0; i < layers->count; i++) free(layers->layer[i].values);
     free(layers->layer);
     *layers = (cli_layers){0};
 }
 
+// Of an element over the rows; x: the model's, m apart, y: the program's, n apart. *size: the largest |x| so far.
+static double departure_at(uint64_t rows, const double *x, uint64_t m, const double *y, uint64_t n, double *size) {
+    double mx = 0, my = 0, xy = 0, yy = 0, worst = 0;
+    for (uint64_t r = 0; r < rows; r++) {
+        mx += x[r * m] / (double)rows;
+        my += y[r * n] / (double)rows;
+        *size = fmax(*size, fabs(x[r * m]));
+    }
+    for (uint64_t r = 0; r < rows; r++) {
+        xy += (x[r * m] - mx) * (y[r * n] - my);
+        yy += (y[r * n] - my) * (y[r * n] - my);
+    }
+    double a = yy > 0 ? xy / yy : 0;
+    for (uint64_t r = 0; r < rows; r++) {
+        double off = fabs(x[r * m] - mx - a * (y[r * n] - my));
+        worst = off <= worst ? worst : off; // NaN counts
+    }
+    return worst;
+}
+
 static double departure(const cli_layer *model, const cli_layer *program) {
     double worst = 0, size = 1;
-    const uint64_t rows = program->rows, n = program->count;
-    for (uint64_t e = 0; e < n; e++) {
-        const double *x = model->values + e, *y = program->values + e;
-        double mx = 0, my = 0, xy = 0, yy = 0;
-        for (uint64_t r = 0; r < rows; r++) {
-            mx += x[r * n] / (double)rows;
-            my += y[r * n] / (double)rows;
-            size = fmax(size, fabs(x[r * n]));
-        }
-        for (uint64_t r = 0; r < rows; r++) {
-            xy += (x[r * n] - mx) * (y[r * n] - my);
-            yy += (y[r * n] - my) * (y[r * n] - my);
-        }
-        double a = yy > 0 ? xy / yy : 0;
-        for (uint64_t r = 0; r < rows; r++) {
-            double off = fabs(x[r * n] - mx - a * (y[r * n] - my));
-            worst = off <= worst ? worst : off; // NaN counts
-        }
+    for (uint64_t e = 0; e < program->count; e++) {
+        double off =
+            departure_at(program->rows, model->values + e, model->count, program->values + e, program->count, &size);
+        worst = off <= worst ? worst : off;
     }
     return worst / size;
 }
@@ -107,6 +119,52 @@ double cli_layers_departure(const cli_layers *model, const cli_layers *program, 
         *why = NULL;
     }
     return nearest;
+}
+
+// ---- origins ----
+
+// The last of those in a row that have the name of number i.
+static uint32_t last_of_name(const cli_layers *l, uint32_t i) {
+    while (i + 1 < l->count && strcmp(l->layer[i + 1].name, l->layer[i].name) == 0) i++;
+    return i;
+}
+
+void cli_origins_match(const cli_layers *origins, const cli_layers *program, uint32_t **of) {
+    uint32_t i = 0, k = 0, *list = calloc(program->count + 1u, sizeof *list);
+    bool same = list != NULL && origins->count > 0;
+    *of = NULL;
+    while (same && i < program->count && k < origins->count) {
+        same = strcmp(origins->layer[k].name, program->layer[i].name) == 0;
+        i = last_of_name(program, i);
+        k = last_of_name(origins, k);
+        list[i++] = ++k;
+    }
+    if (same && i == program->count && k == origins->count)
+        *of = list;
+    else
+        free(list);
+}
+
+static bool is_read(const cli_layer *origin, uint64_t element) {
+    for (uint64_t r = 0; r < origin->rows; r++)
+        if (!isnan(origin->values[r * origin->count + element])) return true;
+    return false;
+}
+
+double cli_origins_departure(const cli_layer *origin, const cli_layer *program, const char **why) {
+    double worst = 0, size = 1;
+    *why = program->rows < CLI_LAYER_LEAST ? "too few rows"
+           : !origin->node[0]              ? "no node of the model has its values"
+           : origin->count != program->count || origin->rows != program->rows
+               ? "no node of the model has its name and size"
+               : NULL;
+    for (uint64_t e = 0; !*why && e < program->count; e++) {
+        if (!is_read(origin, e)) continue;
+        double off =
+            departure_at(program->rows, origin->values + e, origin->count, program->values + e, program->count, &size);
+        worst = off <= worst ? worst : off;
+    }
+    return *why ? INFINITY : worst / size;
 }
 
 // ---- runs of the program compared with its simulation ----

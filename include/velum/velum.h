@@ -58,6 +58,8 @@ typedef struct velum_report {
 } velum_report;
 
 // What a program or its client half is, for people and for scripts.
+// How values lie in ciphertexts: a request's in one, each in its own, or pictures by channel and phase.
+typedef enum velum_packing { VELUM_PACKED, VELUM_SPREAD, VELUM_PICTURES } velum_packing;
 typedef struct velum_info {
     const char *model, *metric; // owned by the object asked
     uint32_t log_n, limbs, special_limbs, digits, security_bits, lanes, inputs, outputs, keys;
@@ -68,6 +70,7 @@ typedef struct velum_info {
     double predicted_seconds;           // one group, one thread; 0 for the client
     double error_bound;                 // declared, before the epilogue
     double error_expected;              // the deviation that is expected of it; 0: not known
+    velum_packing packing;
 } velum_info;
 
 // ---- compile ----
@@ -108,6 +111,19 @@ typedef void (*velum_layer_fn)(void *user, uint32_t layer, const char *name, uin
 // As velum_evaluate, layer by layer.
 VELUM_API velum_status velum_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
                                              void *user, velum_table *out);
+// Which of the model's own values an operation of a program stands for.
+typedef struct velum_origin {
+    const char *operation; // the name that the program gives it: the last of several of a name, in a row, leaves this
+    const char *node;      // of the model, whose output it is up to a scale and a shift of each element; "": none
+    uint64_t count;
+    const double *values; // as programs of this packing order them; NAN: an element that nothing reads, or no node
+} velum_origin;
+// number: in the order of the program's operations; row: from 0.
+typedef void (*velum_origin_fn)(void *user, uint32_t number, uint64_t row, const velum_origin *origin);
+// As velum_evaluate_layers, but ordered by what the compiler makes of the nodes. The values are those that the nodes
+// themselves compute, whatever the compiler makes of them. Fails as velum_compile does for what cannot be compiled.
+VELUM_API velum_status velum_evaluate_origins(const void *onnx, size_t size, velum_packing packing,
+                                              const velum_table *in, velum_origin_fn each, void *user);
 
 // ---- the server's half ----
 typedef struct velum_program velum_program;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nn/nn.h"
 #include "nn/lower.h"
+#include "nn/origins.h"
 #include "nn/passes.h"
 #include "nn/pictures.h"
 #include <math.h>
@@ -251,8 +252,9 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
 
 // ---- evaluate ----
 
-typedef struct watch { // who wants to see the layers of a row
+typedef struct watch { // who wants to see the layers of a row, or all its values at the end
     velum_layer_fn each;
+    vl_nn_values_fn values;
     void *user;
     uint64_t row;
 } watch;
@@ -295,6 +297,7 @@ static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const watch *w, const
     }
     *out = value[g->output];
     VL_FAIL_IF(!out->v, VELUM_E_UNSUPPORTED, "model: its output is not computed");
+    if (w->values) w->values(w->user, w->row, value);
     return VELUM_OK;
 }
 
@@ -344,6 +347,14 @@ static velum_status evaluate(vl_nn_graph *g, const velum_table *in, watch *w, ve
 
 velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out) {
     return vl_nn_evaluate_layers(onnx, size, in, NULL, NULL, out);
+}
+
+velum_status vl_nn_evaluate_values(vl_nn_graph *g, const velum_table *in, vl_nn_values_fn each, void *user) {
+    watch w = {.values = each, .user = user};
+    velum_table t = {0};
+    velum_status status = evaluate(g, in, &w, &t);
+    clear_table(&t);
+    return status;
 }
 
 velum_status vl_nn_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
