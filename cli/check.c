@@ -21,8 +21,8 @@ typedef struct check {
     velum_client *client;
     velum_info info;
     velum_table in, want, simulated, answers;
-    cli_layers nodes, layers, origins;
-    uint32_t *origin_of; // by layer: 1 + its origin's number; NULL: origins are not known
+    cli_layers layers, origins;
+    uint32_t *origin_of; // by layer: 1 + its origin's number; 0: none
     double tolerance, off_simulated, off_encrypted;
     double rounding; // of encoded weights: what they leave, relative to the values, beside noise
     uint64_t encrypted_rows;
@@ -53,31 +53,19 @@ static int open_all(check *c) {
     return code;
 }
 
-// What the model's nodes compute where the program's layers are.
-static velum_status find_origins(check *c) {
-    velum_table some = c->in;
-    some.rows = c->in.rows < CLI_LAYER_ROWS ? c->in.rows : CLI_LAYER_ROWS;
-    velum_status status = velum_evaluate_origins(c->model.data, c->model.size, c->info.packing, &some,
-                                                 cli_layers_take_origin, &c->origins);
-    if (status == VELUM_E_UNSUPPORTED || status == VELUM_E_LIMIT) return VELUM_OK; // another model
-    if (status == VELUM_OK) cli_origins_match(&c->origins, &c->layers, &c->origin_of);
-    return status;
-}
-
 static int run_clear(check *c) {
     cli_progress_start("computing in the clear");
-    velum_status status =
-        velum_evaluate_layers(c->model.data, c->model.size, &c->in, cli_layers_take, &c->nodes, &c->want);
+    velum_status status = velum_evaluate_origins(c->model.data, c->model.size, c->info.packing, &c->in,
+                                                 cli_layers_take_origin, &c->origins, &c->want);
     if (status != VELUM_OK) return cli_fail_status(status, c->args->positional[0]);
     status = velum_program_simulate_layers(c->program, &c->in, cli_layers_take, &c->layers, &c->simulated);
-    const velum_status origins = status == VELUM_OK ? find_origins(c) : VELUM_OK;
     cli_progress_stop();
     if (status != VELUM_OK) return cli_fail_status(status, c->args->positional[1]);
-    if (origins != VELUM_OK) return cli_fail_status(origins, c->args->positional[0]);
     if (c->want.columns != c->simulated.columns)
         return cli_fail(CLI_BAD_INPUT, "%s has %u outputs, %s has %u: not the same model", c->args->positional[0],
                         c->want.columns, c->args->positional[1], c->simulated.columns);
-    return CLI_OK;
+    cli_origins_match(&c->origins, &c->layers, &c->origin_of);
+    return c->origin_of ? CLI_OK : cli_fail(CLI_OTHER, "out of memory");
 }
 
 // The client's side of the encrypted run: opens what the server's side hands out.
@@ -217,16 +205,13 @@ static void print_head(const check *c) {
 
 // Off the model.
 static void compare_layer(const check *c, uint32_t i, line *l) {
-    const uint32_t of = c->origin_of ? c->origin_of[i] : 0;
-    if (!c->origin_of) {
-        l->model = cli_layers_departure(&c->nodes, &c->layers, i, &l->why);
-    } else if (of == 0) {
-        l->why = "a part of the next operation";
-    } else {
-        const cli_layer *origin = &c->origins.layer[of - 1];
-        l->model = cli_origins_departure(origin, &c->layers.layer[i], &l->why);
-        l->node = origin->node[0] ? origin->node : NULL;
+    if (c->origin_of[i] == 0) {
+        l->why = "a part of another operation";
+        return;
     }
+    const cli_layer *origin = &c->origins.layer[c->origin_of[i] - 1];
+    l->model = cli_origins_departure(origin, &c->layers.layer[i], &l->why);
+    l->node = origin->node[0] ? origin->node : NULL;
 }
 
 static void compare(check *c) {
@@ -294,7 +279,6 @@ int cli_check(const cli_args *args) {
         code = conclude(&c);
     }
     json_decref(c.list);
-    cli_layers_clear(&c.nodes);
     cli_layers_clear(&c.layers);
     cli_layers_clear(&c.origins);
     free(c.origin_of);

@@ -25,18 +25,14 @@ void cli_layers_take_origin(void *layers, uint32_t number, uint64_t row, const v
 void cli_layers_clear(cli_layers *layers);
 
 // Which origin each of a program's layers has: 1 + its number, 0 for none, program->count of them in *of, to be freed.
-// Several layers of one name in a row are the parts of one operation, and the last of them has the origin. Names that
-// do not agree all the way: *of is NULL, as it is without memory.
+// Several layers of one name in a row are the parts of one operation, and the last of them has the origin. Where names
+// do not agree all the way (refreshed values, activations that turned out to be idle) the last layer of a name has the
+// last origin of that name, and others have none. NULL: out of memory.
 void cli_origins_match(const cli_layers *origins, const cli_layers *program, uint32_t **of);
-// How far a layer is from its origin: as cli_layers_departure, of the elements that are read.
+// How far a program's layer is from its origin. The largest |x - (a y + b)| over rows and elements that are read, x the
+// model's and y the program's values, a and b by least squares for each element; relative to the largest |x| where that
+// is above 1. *why: NULL, or what keeps them from being compared.
 double cli_origins_departure(const cli_layer *origin, const cli_layer *program, const char **why);
-
-// Where origins are not known: how far a program's layer is from the node of the model that it stands for: among the
-// nodes of the layer that its name ends with (several nodes may be one layer, as those of an activation are) the
-// nearest. The largest |x - (a y + b)| over elements and rows, x the model's and y the program's values, a and b by
-// least squares for each element; relative to the largest |x| where that is above 1. *why: NULL, or what keeps them
-// from being compared.
-double cli_layers_departure(const cli_layers *model, const cli_layers *program, uint32_t layer, const char **why);
 
 // By how much an encrypted or noisy run is off what the program computes in the clear.
 typedef struct cli_off {

@@ -104,13 +104,6 @@ VELUM_API void velum_prices_fingerprint(char out[17]);
 // name (by position where the table has no names).
 VELUM_API velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);
 
-// What a layer computes for a row (from 0): its number in the order of computation, its name, its values in order.
-// Of a model: an output of a node. Of a program: the result of an operation, scaled as the program has it.
-typedef void (*velum_layer_fn)(void *user, uint32_t layer, const char *name, uint64_t row, const double *values,
-                               uint64_t count);
-// As velum_evaluate, layer by layer.
-VELUM_API velum_status velum_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
-                                             void *user, velum_table *out);
 // Which of the model's own values an operation of a program stands for.
 typedef struct velum_origin {
     const char *operation; // the name that the program gives it: the last of several of a name, in a row, leaves this
@@ -120,10 +113,11 @@ typedef struct velum_origin {
 } velum_origin;
 // number: in the order of the program's operations; row: from 0.
 typedef void (*velum_origin_fn)(void *user, uint32_t number, uint64_t row, const velum_origin *origin);
-// As velum_evaluate_layers, but ordered by what the compiler makes of the nodes. The values are those that the nodes
-// themselves compute, whatever the compiler makes of them. Fails as velum_compile does for what cannot be compiled.
+// As velum_evaluate, and each of a program's operations with the values that the model's own nodes compute there,
+// whatever the compiler makes of them. Fails as velum_compile does for what cannot be compiled.
 VELUM_API velum_status velum_evaluate_origins(const void *onnx, size_t size, velum_packing packing,
-                                              const velum_table *in, velum_origin_fn each, void *user);
+                                              const velum_table *in, velum_origin_fn each, void *user,
+                                              velum_table *out);
 
 // ---- the server's half ----
 typedef struct velum_program velum_program;
@@ -140,7 +134,10 @@ VELUM_API velum_status velum_program_client(const velum_program *p, velum_buffer
 // The same program in the clear, with its levels, scales and packing.
 VELUM_API velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out);
 
-// The same, layer by layer.
+// The same, layer by layer: the result of an operation for a row (from 0), its number in the order of computation, its
+// name, its values in order, scaled as the program has it.
+typedef void (*velum_layer_fn)(void *user, uint32_t layer, const char *name, uint64_t row, const double *values,
+                               uint64_t count);
 VELUM_API velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
                                                      void *user, velum_table *out);
 // The same with noise on every result, of the size that encryption is expected to leave there: a model, independent

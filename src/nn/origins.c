@@ -91,20 +91,20 @@ static void show(void *arg, uint64_t row, const vl_nn_tensor *value) {
     }
 }
 
-static velum_status run(origins *s, const void *onnx, size_t size, const velum_table *in) {
+static velum_status run(origins *s, const void *onnx, size_t size, const velum_table *in, velum_table *out) {
     vl_nn_pass_report report;
     VL_TRY(vl_nn_import(onnx, size, &s->read));
     VL_TRY(vl_nn_import(onnx, size, &s->lowered));
     VL_TRY(vl_nn_passes(&s->lowered, &report));
     VL_TRY(vl_nn_lower(&s->lowered, s->packing == VELUM_PACKED, &s->l));
     VL_TRY(list_origins(s));
-    return vl_nn_evaluate_values(&s->read, in, show, s);
+    return vl_nn_evaluate_values(&s->read, in, show, s, out);
 }
 
 velum_status vl_nn_evaluate_origins(const void *onnx, size_t size, velum_packing packing, const velum_table *in,
-                                    velum_origin_fn each, void *user) {
+                                    velum_origin_fn each, void *user, velum_table *out) {
     origins s = {.packing = packing, .each = each, .user = user};
-    velum_status status = run(&s, onnx, size, in);
+    velum_status status = run(&s, onnx, size, in, out);
     vl_nn_graph_clear(&s.read);
     vl_nn_graph_clear(&s.lowered);
     return status;

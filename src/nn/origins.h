@@ -8,6 +8,8 @@
 
 // All values of the graph for a row, by number; those of the file keep their numbers through all passes.
 typedef void (*vl_nn_values_fn)(void *user, uint64_t row, const vl_nn_tensor *value);
-velum_status vl_nn_evaluate_values(vl_nn_graph *g, const velum_table *in, vl_nn_values_fn each, void *user);
+// The graph's output for each row; each may be NULL.
+velum_status vl_nn_evaluate_values(vl_nn_graph *g, const velum_table *in, vl_nn_values_fn each, void *user,
+                                   velum_table *out);
 
 #endif
