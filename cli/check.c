@@ -6,6 +6,7 @@
 #include "table.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MOST_TOLERANCE 0x1p-7 // where nothing is said: declared bounds of deep programs are too wide to find anything
@@ -20,12 +21,14 @@ typedef struct check {
     velum_client *client;
     velum_info info;
     velum_table in, want, simulated, answers;
-    cli_layers nodes, layers;
+    cli_layers layers, origins;
+    uint32_t *origin_of; // by layer: 1 + its origin's number; 0: none
     double tolerance, off_simulated, off_encrypted;
     double rounding; // of encoded weights: what they leave, relative to the values, beside noise
     uint64_t encrypted_rows;
     cli_offs encrypted, expected;
     const char *departs, *departs_from; // the first that does; "model" or "simulation"
+    const char *departs_node;           // of the model, that its values should be the output of; NULL: not known
     json_t *list;
 } check;
 
@@ -52,8 +55,8 @@ static int open_all(check *c) {
 
 static int run_clear(check *c) {
     cli_progress_start("computing in the clear");
-    velum_status status =
-        velum_evaluate_layers(c->model.data, c->model.size, &c->in, cli_layers_take, &c->nodes, &c->want);
+    velum_status status = velum_evaluate_origins(c->model.data, c->model.size, c->info.packing, &c->in,
+                                                 cli_layers_take_origin, &c->origins, &c->want);
     if (status != VELUM_OK) return cli_fail_status(status, c->args->positional[0]);
     status = velum_program_simulate_layers(c->program, &c->in, cli_layers_take, &c->layers, &c->simulated);
     cli_progress_stop();
@@ -61,7 +64,8 @@ static int run_clear(check *c) {
     if (c->want.columns != c->simulated.columns)
         return cli_fail(CLI_BAD_INPUT, "%s has %u outputs, %s has %u: not the same model", c->args->positional[0],
                         c->want.columns, c->args->positional[1], c->simulated.columns);
-    return CLI_OK;
+    cli_origins_match(&c->origins, &c->layers, &c->origin_of);
+    return c->origin_of ? CLI_OK : cli_fail(CLI_OTHER, "out of memory");
 }
 
 // The client's side of the encrypted run: opens what the server's side hands out.
@@ -146,7 +150,7 @@ static double farthest(const velum_table *a, const velum_table *b, uint64_t rows
 
 // One line: off the model (why: it cannot be said), off the simulation (NAN: not known) and what is expected of that.
 typedef struct line {
-    const char *name, *why;
+    const char *name, *node, *why; // node: that the name is of; NULL: not known
     double model, encrypted, worst, expected;
 } line;
 
@@ -173,12 +177,14 @@ static void note(check *c, const line *l) {
     if (from && !c->departs) {
         c->departs = l->name;
         c->departs_from = from;
+        c->departs_node = l->node;
     }
     if (c->args->json)
-        json_array_append_new(c->list, json_pack("{s:s, s:o, s:s?, s:o, s:o, s:o, s:s?}", "name", l->name, "departure",
-                                                 l->why ? json_null() : cli_real(l->model), "note", l->why, "encrypted",
-                                                 number(l->encrypted), "encrypted_worst", number(l->worst), "expected",
-                                                 number(l->expected), "departs_from", from));
+        json_array_append_new(c->list,
+                              json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o, s:o, s:s?}", "name", l->name, "node", l->node,
+                                        "departure", l->why ? json_null() : cli_real(l->model), "note", l->why,
+                                        "encrypted", number(l->encrypted), "encrypted_worst", number(l->worst),
+                                        "expected", number(l->expected), "departs_from", from));
     else
         print_line(l, !from                        ? (l->why ? l->why : "agrees")
                       : strcmp(from, "model") == 0 ? "departs from the model"
@@ -197,13 +203,24 @@ static void print_head(const check *c) {
     printf("\n  %-44s %9s %10s %10s\n", "", "simulated", "encrypted", "expected");
 }
 
+// Off the model.
+static void compare_layer(const check *c, uint32_t i, line *l) {
+    if (c->origin_of[i] == 0) {
+        l->why = "a part of another operation";
+        return;
+    }
+    const cli_layer *origin = &c->origins.layer[c->origin_of[i] - 1];
+    l->model = cli_origins_departure(origin, &c->layers.layer[i], &l->why);
+    l->node = origin->node[0] ? origin->node : NULL;
+}
+
 static void compare(check *c) {
     const double none = NAN;
     if (!c->args->json) print_head(c);
     for (uint32_t i = 0; i < c->layers.count; i++) {
         if (!c->layers.layer[i].values) continue;
         line l = {.name = c->layers.layer[i].name, .encrypted = none, .worst = none, .expected = none};
-        l.model = cli_layers_departure(&c->nodes, &c->layers, i, &l.why);
+        compare_layer(c, i, &l);
         if (c->encrypted_rows) {
             l.encrypted = cli_offs_deviation(&c->encrypted, i);
             l.worst = cli_offs_worst(&c->encrypted, i);
@@ -223,10 +240,10 @@ static void compare(check *c) {
 static int conclude(check *c) {
     if (c->args->json) {
         json_t *o =
-            json_pack("{s:I, s:o, s:o, s:o, s:o, s:s?, s:s?}", "rows", (json_int_t)c->in.rows, "tolerance",
+            json_pack("{s:I, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?}", "rows", (json_int_t)c->in.rows, "tolerance",
                       cli_real(c->tolerance), "layers", json_incref(c->list), "simulated", cli_real(c->off_simulated),
                       "encrypted", c->encrypted_rows ? cli_real(c->off_encrypted) : json_null(), "departs", c->departs,
-                      "departs_from", c->departs_from);
+                      "departs_from", c->departs_from, "departs_node", c->departs_node);
         int code = cli_print_json(o);
         return code == CLI_OK && c->departs ? CLI_OTHER : code;
     }
@@ -234,13 +251,15 @@ static int conclude(check *c) {
         printf("\nall that can be compared agrees\n");
         return CLI_OK;
     }
+    char where[160] = "";
+    if (c->departs_node) snprintf(where, sizeof where, " (node '%s' of the model)", c->departs_node);
     if (strcmp(c->departs_from, "model") == 0)
-        return cli_fail(CLI_OTHER, "'%s' is the first to depart, from the model, by more than %.1e", c->departs,
-                        c->tolerance);
+        return cli_fail(CLI_OTHER, "'%s' is the first to depart, from the model, by more than %.1e%s", c->departs,
+                        c->tolerance, where);
     return cli_fail(CLI_OTHER,
                     "'%s' is the first to depart: encrypted it is more than %.0f times as far from the simulation as "
-                    "noise explains",
-                    c->departs, BEYOND);
+                    "noise explains%s",
+                    c->departs, BEYOND, where);
 }
 
 int cli_check(const cli_args *args) {
@@ -260,8 +279,9 @@ int cli_check(const cli_args *args) {
         code = conclude(&c);
     }
     json_decref(c.list);
-    cli_layers_clear(&c.nodes);
     cli_layers_clear(&c.layers);
+    cli_layers_clear(&c.origins);
+    free(c.origin_of);
     cli_offs_clear(&c.encrypted);
     cli_offs_clear(&c.expected);
     velum_table_free(&c.want);

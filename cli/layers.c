@@ -46,67 +46,93 @@ void cli_layers_take(void *layers, uint32_t layer, const char *name, uint64_t ro
     at->rows++;
 }
 
+void cli_layers_take_origin(void *layers, uint32_t number, uint64_t row, const velum_origin *origin) {
+    cli_layers *l = layers;
+    cli_layers_take(l, number, origin->operation, row, origin->values, origin->count);
+    if (row == 0 && number < l->count) snprintf(l->layer[number].node, sizeof l->layer->node, "%s", origin->node);
+}
+
 void cli_layers_clear(cli_layers *layers) {
     for (uint32_t i = 0; i < layers->count; i++) free(layers->layer[i].values);
     free(layers->layer);
     *layers = (cli_layers){0};
 }
 
-static double departure(const cli_layer *model, const cli_layer *program) {
+// ---- origins ----
+
+// The last of those in a row that have the name of number i.
+static uint32_t last_of_name(const cli_layers *l, uint32_t i) {
+    while (i + 1 < l->count && strcmp(l->layer[i + 1].name, l->layer[i].name) == 0) i++;
+    return i;
+}
+
+static bool match_in_order(const cli_layers *origins, const cli_layers *program, uint32_t *of) {
+    uint32_t i = 0, k = 0;
+    while (i < program->count && k < origins->count) {
+        if (strcmp(origins->layer[k].name, program->layer[i].name) != 0) return false;
+        i = last_of_name(program, i);
+        k = last_of_name(origins, k);
+        of[i++] = ++k;
+    }
+    return i == program->count && k == origins->count;
+}
+
+static void match_last(const cli_layers *origins, const cli_layers *program, uint32_t *of) {
+    for (uint32_t i = 0; i < program->count; i++) {
+        bool last = true;
+        for (uint32_t k = i + 1; k < program->count; k++)
+            last = last && strcmp(program->layer[k].name, program->layer[i].name) != 0;
+        of[i] = 0;
+        for (uint32_t k = 0; last && k < origins->count; k++)
+            if (strcmp(origins->layer[k].name, program->layer[i].name) == 0) of[i] = k + 1;
+    }
+}
+
+void cli_origins_match(const cli_layers *origins, const cli_layers *program, uint32_t **of) {
+    *of = calloc(program->count + 1u, sizeof **of);
+    if (*of && !match_in_order(origins, program, *of)) match_last(origins, program, *of);
+}
+
+// Of an element over the rows, n apart; x: the model's, y: the program's. *size: the largest |x| so far.
+static double departure_at(uint64_t rows, uint64_t n, const double *x, const double *y, double *size) {
+    double mx = 0, my = 0, xy = 0, yy = 0, worst = 0;
+    for (uint64_t r = 0; r < rows; r++) {
+        mx += x[r * n] / (double)rows;
+        my += y[r * n] / (double)rows;
+        *size = fmax(*size, fabs(x[r * n]));
+    }
+    for (uint64_t r = 0; r < rows; r++) {
+        xy += (x[r * n] - mx) * (y[r * n] - my);
+        yy += (y[r * n] - my) * (y[r * n] - my);
+    }
+    double a = yy > 0 ? xy / yy : 0;
+    for (uint64_t r = 0; r < rows; r++) {
+        double off = fabs(x[r * n] - mx - a * (y[r * n] - my));
+        worst = off <= worst ? worst : off; // NaN counts
+    }
+    return worst;
+}
+
+static bool is_read(const cli_layer *origin, uint64_t element) {
+    for (uint64_t r = 0; r < origin->rows; r++)
+        if (!isnan(origin->values[r * origin->count + element])) return true;
+    return false;
+}
+
+double cli_origins_departure(const cli_layer *origin, const cli_layer *program, const char **why) {
     double worst = 0, size = 1;
-    const uint64_t rows = program->rows, n = program->count;
-    for (uint64_t e = 0; e < n; e++) {
-        const double *x = model->values + e, *y = program->values + e;
-        double mx = 0, my = 0, xy = 0, yy = 0;
-        for (uint64_t r = 0; r < rows; r++) {
-            mx += x[r * n] / (double)rows;
-            my += y[r * n] / (double)rows;
-            size = fmax(size, fabs(x[r * n]));
-        }
-        for (uint64_t r = 0; r < rows; r++) {
-            xy += (x[r * n] - mx) * (y[r * n] - my);
-            yy += (y[r * n] - my) * (y[r * n] - my);
-        }
-        double a = yy > 0 ? xy / yy : 0;
-        for (uint64_t r = 0; r < rows; r++) {
-            double off = fabs(x[r * n] - mx - a * (y[r * n] - my));
-            worst = off <= worst ? worst : off; // NaN counts
-        }
+    uint64_t read = 0;
+    *why = program->rows < CLI_LAYER_LEAST                                    ? "too few rows"
+           : origin->count != program->count || origin->rows != program->rows ? "no node of the model has its size"
+                                                                              : NULL;
+    for (uint64_t e = 0; !*why && e < program->count; e++) {
+        if (!is_read(origin, e)) continue;
+        double off = departure_at(program->rows, program->count, origin->values + e, program->values + e, &size);
+        worst = off <= worst ? worst : off;
+        read++;
     }
-    return worst / size;
-}
-
-static const char *last_part(const char *name) {
-    for (const char *arrow; (arrow = strstr(name, " -> "));) name = arrow + 4;
-    const char *plus = strrchr(name, '+');
-    return plus ? plus + 1 : name;
-}
-
-// "top.1 Mul" and "top.1 Add" are of one layer.
-static bool same_layer(const char *node, const char *part) {
-    const char *space = strrchr(part, ' ');
-    size_t n = space ? (size_t)(space - part) : strlen(part);
-    return strncmp(node, part, n) == 0 && (node[n] == ' ' || node[n] == 0);
-}
-
-double cli_layers_departure(const cli_layers *model, const cli_layers *program, uint32_t layer, const char **why) {
-    const cli_layer *of = &program->layer[layer];
-    double nearest = INFINITY;
-    for (uint32_t i = layer + 1; i < program->count; i++)
-        if (strcmp(program->layer[i].name, of->name) == 0) {
-            *why = "a part of a later operation";
-            return nearest;
-        }
-    *why = of->rows < CLI_LAYER_LEAST ? "too few rows" : "no node of the model has its name and size";
-    for (uint32_t i = 0; i < model->count && of->rows >= CLI_LAYER_LEAST; i++) {
-        const cli_layer *node = &model->layer[i];
-        if (!node->values || node->count != of->count || node->rows != of->rows) continue;
-        if (!same_layer(node->name, last_part(of->name))) continue;
-        double off = departure(node, of);
-        if (*why || !(off >= nearest)) nearest = off;
-        *why = NULL;
-    }
-    return nearest;
+    if (!*why && read == 0) *why = "no node of the model has its values";
+    return *why ? INFINITY : worst / size;
 }
 
 // ---- runs of the program compared with its simulation ----

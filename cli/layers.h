@@ -9,7 +9,7 @@
 #define CLI_LAYER_LEAST 4 // fewer rows say nothing about a layer, whose scale and shift are not known
 
 typedef struct cli_layer {
-    char name[128];
+    char name[128], node[128]; // node: of the model, that an origin is the output of
     uint64_t count, rows;
     double *values; // CLI_LAYER_ROWS x count
 } cli_layer;
@@ -21,13 +21,18 @@ typedef struct cli_layers {
 } cli_layers;
 void cli_layers_take(void *layers, uint32_t layer, const char *name, uint64_t row, const double *values,
                      uint64_t count); // a velum_layer_fn
+void cli_layers_take_origin(void *layers, uint32_t number, uint64_t row, const velum_origin *origin);
 void cli_layers_clear(cli_layers *layers);
 
-// How far a program's layer is from the node of the model that it stands for: among the nodes of the layer that its
-// name ends with (several nodes may be one layer, as those of an activation are) the nearest. The largest |x - (a y +
-// b)| over elements and rows, x the model's and y the program's values, a and b by least squares for each element;
-// relative to the largest |x| where that is above 1. *why: NULL, or what keeps them from being compared.
-double cli_layers_departure(const cli_layers *model, const cli_layers *program, uint32_t layer, const char **why);
+// Which origin each of a program's layers has: 1 + its number, 0 for none, program->count of them in *of, to be freed.
+// Several layers of one name in a row are the parts of one operation, and the last of them has the origin. Where names
+// do not agree all the way (refreshed values, activations that turned out to be idle) the last layer of a name has the
+// last origin of that name, and others have none. NULL: out of memory.
+void cli_origins_match(const cli_layers *origins, const cli_layers *program, uint32_t **of);
+// How far a program's layer is from its origin. The largest |x - (a y + b)| over rows and elements that are read, x the
+// model's and y the program's values, a and b by least squares for each element; relative to the largest |x| where that
+// is above 1. *why: NULL, or what keeps them from being compared.
+double cli_origins_departure(const cli_layer *origin, const cli_layer *program, const char **why);
 
 // By how much an encrypted or noisy run is off what the program computes in the clear.
 typedef struct cli_off {

@@ -80,8 +80,9 @@ const cli_command cli_commands[] = {
         CLI_BIT(INPUT),
         CLI_BIT(SECRET) | CLI_BIT(EVAL) | CLI_BIT(TOLERANCE),
         "Runs the model in the clear and the program's simulation on the same inputs, and names the first layer that\n"
-        "departs by more than the tolerance. A layer is compared up to a scale and a shift of each element, since\n"
-        "programs hold scaled values. With --secret and --eval also runs the encrypted program, here and with your\n"
+        "departs by more than the tolerance, and the node of the model that computes it. A layer is compared up to a\n"
+        "scale and a shift of each element, since programs hold scaled values: a fault of that kind alone shows in\n"
+        "the operation behind it. With --secret and --eval also runs the encrypted program, here and with your\n"
         "own keys, decrypts what every layer leaves, and compares it with the simulation and with the noise that is\n"
         "to be expected there. Exit status 1 if anything departs.",
         "velum check heart.onnx heart.velum --input patients.csv",

@@ -58,6 +58,8 @@ typedef struct velum_report {
 } velum_report;
 
 // What a program or its client half is, for people and for scripts.
+// How values lie in ciphertexts: a request's in one, each in its own, or pictures by channel and phase.
+typedef enum velum_packing { VELUM_PACKED, VELUM_SPREAD, VELUM_PICTURES } velum_packing;
 typedef struct velum_info {
     const char *model, *metric; // owned by the object asked
     uint32_t log_n, limbs, special_limbs, digits, security_bits, lanes, inputs, outputs, keys;
@@ -68,6 +70,7 @@ typedef struct velum_info {
     double predicted_seconds;           // one group, one thread; 0 for the client
     double error_bound;                 // declared, before the epilogue
     double error_expected;              // the deviation that is expected of it; 0: not known
+    velum_packing packing;
 } velum_info;
 
 // ---- compile ----
@@ -101,13 +104,20 @@ VELUM_API void velum_prices_fingerprint(char out[17]);
 // name (by position where the table has no names).
 VELUM_API velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out);
 
-// What a layer computes for a row (from 0): its number in the order of computation, its name, its values in order.
-// Of a model: an output of a node. Of a program: the result of an operation, scaled as the program has it.
-typedef void (*velum_layer_fn)(void *user, uint32_t layer, const char *name, uint64_t row, const double *values,
-                               uint64_t count);
-// As velum_evaluate, layer by layer.
-VELUM_API velum_status velum_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
-                                             void *user, velum_table *out);
+// Which of the model's own values an operation of a program stands for.
+typedef struct velum_origin {
+    const char *operation; // the name that the program gives it: the last of several of a name, in a row, leaves this
+    const char *node;      // of the model, whose output it is up to a scale and a shift of each element; "": none
+    uint64_t count;
+    const double *values; // as programs of this packing order them; NAN: an element that nothing reads, or no node
+} velum_origin;
+// number: in the order of the program's operations; row: from 0.
+typedef void (*velum_origin_fn)(void *user, uint32_t number, uint64_t row, const velum_origin *origin);
+// As velum_evaluate, and each of a program's operations with the values that the model's own nodes compute there,
+// whatever the compiler makes of them. Fails as velum_compile does for what cannot be compiled.
+VELUM_API velum_status velum_evaluate_origins(const void *onnx, size_t size, velum_packing packing,
+                                              const velum_table *in, velum_origin_fn each, void *user,
+                                              velum_table *out);
 
 // ---- the server's half ----
 typedef struct velum_program velum_program;
@@ -124,7 +134,10 @@ VELUM_API velum_status velum_program_client(const velum_program *p, velum_buffer
 // The same program in the clear, with its levels, scales and packing.
 VELUM_API velum_status velum_program_simulate(const velum_program *p, const velum_table *in, velum_table *out);
 
-// The same, layer by layer.
+// The same, layer by layer: the result of an operation for a row (from 0), its number in the order of computation, its
+// name, its values in order, scaled as the program has it.
+typedef void (*velum_layer_fn)(void *user, uint32_t layer, const char *name, uint64_t row, const double *values,
+                               uint64_t count);
 VELUM_API velum_status velum_program_simulate_layers(const velum_program *p, const velum_table *in, velum_layer_fn each,
                                                      void *user, velum_table *out);
 // The same with noise on every result, of the size that encryption is expected to leave there: a model, independent

@@ -34,8 +34,8 @@ velum_status velum_evaluate(const void *onnx, size_t size, const velum_table *in
     return vl_nn_evaluate(onnx, size, in, out);
 }
 
-velum_status velum_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
-                                   void *user, velum_table *out) {
-    VL_FAIL_IF(!onnx || !in || !each || !out, VELUM_E_USAGE, "velum_evaluate_layers: a NULL argument");
-    return vl_nn_evaluate_layers(onnx, size, in, each, user, out);
+velum_status velum_evaluate_origins(const void *onnx, size_t size, velum_packing packing, const velum_table *in,
+                                    velum_origin_fn each, void *user, velum_table *out) {
+    VL_FAIL_IF(!onnx || !in || !each || !out, VELUM_E_USAGE, "velum_evaluate_origins: a NULL argument");
+    return vl_nn_evaluate_origins(onnx, size, packing, in, each, user, out);
 }

@@ -68,6 +68,7 @@ static velum_status open_quadratic(vl_nn_lowering *w, const vl_nn_sym *x, vl_nn_
     uint32_t n = x->root->n;
     *out = *x;
     out->kind = VL_NN_FORM;
+    out->value = 0; // its coefficients are about to change
     VL_NN_TAKE(w->h, out->a, n);
     VL_NN_TAKE(w->h, out->b, n);
     VL_NN_TAKE(w->h, out->c, n);

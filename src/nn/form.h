@@ -21,6 +21,7 @@ typedef struct vl_nn_form {
     vl_nn_term *term;            // by ascending base
     vl_nn_picture picture;       // how its elements should lie
     char label[VL_NN_LABEL + 1]; // the linear nodes in it
+    uint32_t stands_for;         // 1 + the graph's value that it is, up to a scale and a shift of each element; 0: none
 } vl_nn_form;
 
 // Products that were written with squares: product i = sum over k of weight[k] (element part[i parts + k] of the base).
@@ -72,6 +73,7 @@ typedef struct vl_nn_base {
     uint32_t *position; // by element; NULL: 0 .. n - 1, extent n. Positions of no element are never read
     double *unit;       // by element: the program holds the value divided by this; NULL: 1
     char label[VL_NN_LABEL + 1];
+    uint32_t stands_for; // as of a form
 } vl_nn_base;
 
 typedef struct vl_nn_fit_options { // zero: default

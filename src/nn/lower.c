@@ -363,6 +363,19 @@ static velum_status lower_node(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym
     }
 }
 
+// What a lowered value stands for is kept where it is written down.
+static velum_status remember(vl_nn_lowering *w, vl_nn_sym *s) {
+    vl_nn_form *named;
+    uint32_t base;
+    if (s->kind != VL_NN_FORM || s->epilogue != VL_EPILOGUE_NONE || s->a || s->root->stands_for) return VELUM_OK;
+    VL_NN_TAKE(w->h, named, 1);
+    *named = *s->root;
+    named->stands_for = s->value;
+    s->root = named;
+    if (vl_nn_form_is_base(w->l, named, &base) && !w->l->base[base].stands_for) w->l->base[base].stands_for = s->value;
+    return VELUM_OK;
+}
+
 static velum_status walk_node(vl_nn_lowering *w, const vl_nn_node *n) {
     vl_nn_sym **in;
     const vl_nn_tensor **tensor;
@@ -394,6 +407,8 @@ static velum_status walk_node(vl_nn_lowering *w, const vl_nn_node *n) {
         if (n->out[k] == VL_NN_NONE || (k > 0 && n->op != VL_NN_Split)) continue;
         vl_nn_sym made = {0};
         VL_TRY(lower_node(w, n, in, tensor, k, &made));
+        made.value = n->out[k] + 1;
+        VL_TRY(remember(w, &made));
         w->sym[n->out[k]] = made;
     }
     return VELUM_OK;
@@ -404,7 +419,7 @@ static velum_status set_inputs(vl_nn_lowering *w) {
     for (uint32_t i = 0; i < w->g->input_count; i++) {
         const vl_nn_port *port = &w->g->inputs[i];
         vl_nn_sym *s = &w->sym[port->value];
-        *s = (vl_nn_sym){.kind = VL_NN_STEPS, .t = port->shape};
+        *s = (vl_nn_sym){.kind = VL_NN_STEPS, .t = port->shape, .value = port->value + 1};
         VL_NN_TAKE(w->h, s->step, port->shape.count);
         for (size_t k = 0; k < port->shape.count; k++)
             VL_TRY(vl_nn_step_input(&w->l->prologue, number++, port->shape.integer, &s->step[k]));

@@ -27,6 +27,7 @@ typedef struct vl_nn_sym {
     double *a, *b, *c;
     const vl_nn_node *born; // where a quadratic got its square
     vl_epilogue epilogue;   // FORM: what the client still has to do; then only relabelling may follow
+    uint32_t value;         // 1 + the graph's value that it is; 0: none, on the way to one
 } vl_nn_sym;
 
 typedef struct vl_nn_lowering {

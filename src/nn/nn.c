@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nn/nn.h"
 #include "nn/lower.h"
+#include "nn/origins.h"
 #include "nn/passes.h"
 #include "nn/pictures.h"
 #include <math.h>
@@ -251,18 +252,11 @@ velum_status vl_nn_compile(const void *onnx, size_t size, const velum_compile_op
 
 // ---- evaluate ----
 
-typedef struct watch { // who wants to see the layers of a row
-    velum_layer_fn each;
+typedef struct watch { // who wants to see the values of a row
+    vl_nn_values_fn each;
     void *user;
     uint64_t row;
 } watch;
-
-static void show_node(const watch *w, const vl_nn_node *n, uint32_t i, const vl_nn_tensor *made) {
-    char label[VL_NN_LABEL + 1];
-    vl_nn_node_label(n, label);
-    for (uint32_t k = 0; w->each && k < n->out_count; k++)
-        if (n->out[k] != VL_NN_NONE && made[k].v) w->each(w->user, i, label, w->row, made[k].v, made[k].count);
-}
 
 static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const watch *w, const double *raw, vl_nn_tensor *out) {
     vl_nn_tensor *value;
@@ -289,12 +283,12 @@ static velum_status run_row(vl_nn_graph *g, vl_nn_heap *h, const watch *w, const
             VL_NN_FAIL_IF(!in[k]->v, n, VELUM_E_UNSUPPORTED, "input %u is an output that is not computed", k);
         }
         VL_TRY(vl_nn_eval_node(g, h, n, in, made));
-        show_node(w, n, i, made);
         for (uint32_t k = 0; k < n->out_count; k++)
             if (n->out[k] != VL_NN_NONE) value[n->out[k]] = made[k];
     }
     *out = value[g->output];
     VL_FAIL_IF(!out->v, VELUM_E_UNSUPPORTED, "model: its output is not computed");
+    if (w->each) w->each(w->user, w->row, value);
     return VELUM_OK;
 }
 
@@ -342,22 +336,23 @@ static velum_status evaluate(vl_nn_graph *g, const velum_table *in, watch *w, ve
     return VELUM_OK;
 }
 
-velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out) {
-    return vl_nn_evaluate_layers(onnx, size, in, NULL, NULL, out);
-}
-
-velum_status vl_nn_evaluate_layers(const void *onnx, size_t size, const velum_table *in, velum_layer_fn each,
-                                   void *user, velum_table *out) {
+velum_status vl_nn_evaluate_values(vl_nn_graph *g, const velum_table *in, vl_nn_values_fn each, void *user,
+                                   velum_table *out) {
     watch w = {.each = each, .user = user};
-    vl_nn_graph g;
-    VL_TRY(vl_nn_import(onnx, size, &g));
     velum_table t = {0};
-    velum_status status = evaluate(&g, in, &w, &t);
-    vl_nn_graph_clear(&g);
+    velum_status status = evaluate(g, in, &w, &t);
     if (status != VELUM_OK) {
         clear_table(&t);
         return status;
     }
     *out = t;
     return VELUM_OK;
+}
+
+velum_status vl_nn_evaluate(const void *onnx, size_t size, const velum_table *in, velum_table *out) {
+    vl_nn_graph g;
+    VL_TRY(vl_nn_import(onnx, size, &g));
+    velum_status status = vl_nn_evaluate_values(&g, in, NULL, NULL, out);
+    vl_nn_graph_clear(&g);
+    return status;
 }

@@ -96,10 +96,13 @@ static velum_status add_op(emit *e, vl_op_kind kind, const char *name, uint16_t 
 
 static double prime_of(const emit *e, uint16_t level) { return (double)e->out->manifest.params.q[level - 1]; }
 
+// vl_nn_evaluate_origins knows operations by these names.
+static const char *map_name(const vl_nn_stage *s) { return s->form->label[0] ? s->form->label : s->label; }
+
 // All terms of a stage, as maps of two and their sum.
 static velum_status emit_maps(emit *e, const vl_nn_stage *s, double scale, uint32_t *out) {
     const vl_nn_form *f = s->form;
-    const char *name = f->label[0] ? f->label : s->label;
+    const char *name = map_name(s);
     uint32_t sum = 0;
     vl_op *op;
     for (uint32_t first = 0; first < f->terms; first += TERMS_A_MAP) {
@@ -129,7 +132,7 @@ static velum_status emit_fold(emit *e, const vl_nn_stage *s, uint32_t *value) {
     const uint32_t count = vl_nn_tiling_folds(&e->c->tiling, e->p, s, rotation);
     vl_op *op;
     if (count == 0) return VELUM_OK;
-    VL_TRY(add_op(e, VL_OP_FOLD, s->label, s->level, *value, *value, &op));
+    VL_TRY(add_op(e, VL_OP_FOLD, map_name(s), s->level, *value, *value, &op));
     op->count = count;
     memcpy(op->rotation, rotation, count * sizeof *rotation);
     op->seconds = vl_nn_cost_fold(&e->c->ring, s->level, count, e->out->values[*value].layout.cts);

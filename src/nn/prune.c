@@ -21,6 +21,7 @@ static velum_status keep_rows(vl_nn_heap *h, const vl_nn_form **f, const bool *u
     if (n == (*f)->n) return VELUM_OK;
     VL_TRY(vl_nn_form_select(h, *f, row, n, &made));
     memcpy(made->label, (*f)->label, sizeof made->label);
+    made->stands_for = (*f)->stands_for;
     *f = made;
     return VELUM_OK;
 }

@@ -60,7 +60,9 @@ static velum_status materialise(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sy
         rest[i] = flat ? s->c[i] : s->c[i] - s->b[i] * s->b[i] / (4 * s->a[i]);
     }
     VL_TRY(vl_nn_form_scale(w->h, f, NULL, shift, &linear));
+    linear->stands_for = f->stands_for;
     VL_TRY(square_of(w, n, linear, &square));
+    w->l->base[w->l->base_count - 1].stands_for = s->value;
     return vl_nn_form_scale(w->h, square, s->a, rest, out);
 }
 
@@ -84,11 +86,13 @@ velum_status vl_nn_affine(vl_nn_lowering *w, const vl_nn_node *n, vl_nn_sym *s, 
             one->start[i + 1] = i + 1;
         }
         f->term[0].m = one;
+        f->stands_for = s->value;
         s->root = f;
     } else if (s->a) {
         bool flat = true;
         for (uint32_t i = 0; i < s->root->n; i++) flat = flat && s->a[i] == 0;
         VL_TRY(flat ? vl_nn_form_scale(w->h, s->root, s->b, s->c, &f) : materialise(w, n, s, &f));
+        f->stands_for = s->value;
         s->root = f;
         s->a = s->b = s->c = NULL;
     }

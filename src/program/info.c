@@ -19,6 +19,11 @@ static uint64_t bootstrap_bytes(const vl_manifest *m, const vl_params *p) {
     return bytes;
 }
 
+static velum_packing packing_of(const vl_layout *l) {
+    if (l->parts) return VELUM_PICTURES;
+    return l->lanes == l->slots ? VELUM_SPREAD : VELUM_PACKED;
+}
+
 void vl_manifest_info(const vl_manifest *m, const vl_params *p, velum_info *out) {
     *out = (velum_info){
         .model = m->model,
@@ -40,5 +45,6 @@ void vl_manifest_info(const vl_manifest *m, const vl_params *p, velum_info *out)
         .answer_bytes = 2 * m->out.cts * packed(p, m->out_level),
         .error_bound = m->error_bound,
         .error_expected = m->error_expected,
+        .packing = packing_of(&m->in),
     };
 }
