@@ -57,9 +57,9 @@ typedef struct velum_report {
     velum_stage stages[VELUM_MAX_STAGES];
 } velum_report;
 
-// What a program or its client half is, for people and for scripts.
 // How values lie in ciphertexts: a request's in one, each in its own, or pictures by channel and phase.
 typedef enum velum_packing { VELUM_PACKED, VELUM_SPREAD, VELUM_PICTURES } velum_packing;
+// What a program or its client half is, for people and for scripts.
 typedef struct velum_info {
     const char *model, *metric; // owned by the object asked
     uint32_t log_n, limbs, special_limbs, digits, security_bits, lanes, inputs, outputs, keys;
