@@ -186,15 +186,16 @@ static void make_scalars(void *arg, size_t item, uint32_t slot) {
 // ---- sums of one limb ----
 static void sum_group(const spread_run *w, const vl_spread_group *g, const uint64_t *table, size_t begin, uint32_t c) {
     const uint64_t *x[VL_SPREAD_MAX_ROW];
-    uint64_t *dst[VL_SPREAD_GROUP_ROWS];
+    uint64_t *dst[VL_SPREAD_GROUP_ROWS], more[CHUNK], *to_more = more;
     const uint32_t cols = columns_of(w, g), *at = w->c->at + g->first_col;
     for (uint32_t k = 0; k < cols; k++)
         x[k] = (k < g->turned ? copy_limb(w, at[k], c) : input_limb(w, at[k], c, w->limb)) + begin;
     for (uint32_t r = 0; r < g->rows; r++) dst[r] = sum_limb(w, w->c->row[g->first_row + r], c, w->limb) + begin;
     const vl_modulus *m = modulus_of(w, w->limb);
     const size_t run = g->patterned ? begin / w->c->sub.gap : 0;
-    if (cols > 0) m->k->mix(m, dst, g->rows, x, cols, table + run * g->rows * cols, w->chunk);
-    for (uint32_t r = 0; r < g->rows && cols == 0; r++) memset(dst[r], 0, w->chunk * sizeof *dst[r]);
+    if (cols > 0) m->k->mix(m, g->adds ? &to_more : dst, g->rows, x, cols, table + run * g->rows * cols, w->chunk);
+    if (cols > 0 && g->adds) m->k->add(m, dst[0], dst[0], more, w->chunk);
+    for (uint32_t r = 0; r < g->rows && cols == 0 && !g->adds; r++) memset(dst[r], 0, w->chunk * sizeof *dst[r]);
 }
 
 static void sum_chunk(void *arg, size_t item, uint32_t slot) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encoding: which copies are made, which outputs go together, and all numbers as integers.
+// Encoding: which copies are made, and all numbers as integers.
 #include "circuits/spread_internal.h"
 
 #include <assert.h>
@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHT_LIMIT 0x1p50 // |coefficient| below it is rounded by an addition, see spread_apply.c
-
 // ---- rotated copies ----
-static int by_key(const void *a, const void *b) {
+int vl_spread_turn_order(const void *a, const void *b) {
     const vl_spread_turn *x = a, *y = b;
     if (x->galois != y->galois) return x->galois < y->galois ? -1 : 1;
     return x->source < y->source ? -1 : x->source > y->source;
@@ -30,143 +28,8 @@ static velum_status find_turns(const vl_params *p, vl_spread_coded *c) {
         if (turning == 0 || c->turner[turning - 1] != copy->source) c->turner[turning++] = copy->source;
         c->turn[turns++] = (vl_spread_turn){copy->source, turning - 1, vl_params_galois(p, copy->rotation)};
     }
-    qsort(c->turn, c->turns, sizeof *c->turn, by_key);
+    qsort(c->turn, c->turns, sizeof *c->turn, vl_spread_turn_order);
     return VELUM_OK;
-}
-
-// What copy k is called in a column.
-static uint32_t place_of(const vl_params *p, const vl_spread_coded *c, uint32_t k) {
-    const vl_spread_copy *copy = &c->s->copy[k];
-    if (copy->rotation == 0) return copy->source;
-    vl_spread_turn wanted = {copy->source, 0, vl_params_galois(p, copy->rotation)};
-    const vl_spread_turn *found = bsearch(&wanted, c->turn, c->turns, sizeof *c->turn, by_key);
-    return (uint32_t)(found - c->turn);
-}
-
-// ---- groups ----
-static uint64_t hash_row(const vl_spread *s, uint32_t r) {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (uint64_t i = s->start[r]; i < s->start[r + 1]; i++) h = (h ^ s->col[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
-
-static bool same_row(const vl_spread *s, uint32_t a, uint32_t b) {
-    uint64_t count = s->start[a + 1] - s->start[a];
-    return count == s->start[b + 1] - s->start[b] &&
-           (count == 0 || memcmp(s->col + s->start[a], s->col + s->start[b], count * sizeof *s->col) == 0);
-}
-
-// of[r]: the first row with the copies of row r.
-static void find_first(const vl_spread *s, uint64_t *hash, uint32_t *of) {
-    for (uint32_t r = 0; r < s->outputs; r++) {
-        hash[r] = hash_row(s, r);
-        of[r] = r;
-        for (uint32_t k = 0; k < r && of[r] == r; k++)
-            if (of[k] == k && hash[k] == hash[r] && same_row(s, k, r)) of[r] = k;
-    }
-}
-
-// The columns of a group like row r's, and where entry i of such a row goes: order[i].
-static void lay_columns(const vl_params *p, vl_spread_coded *c, uint32_t r, vl_spread_group *g, uint32_t *order) {
-    const vl_spread *s = c->s;
-    for (int turned = 1; turned >= 0; turned--)
-        for (uint32_t i = 0; i < s->start[r + 1] - s->start[r]; i++) {
-            uint32_t k = s->col[s->start[r] + i];
-            if ((s->copy[k].rotation != 0) != turned) continue;
-            c->at[g->first_col + g->cols] = place_of(p, c, k);
-            order[i] = g->cols++;
-            g->turned += (uint32_t)turned;
-        }
-}
-
-static velum_status add_row(vl_spread_coded *c, vl_spread_group *g, uint32_t r, const double *factor,
-                            const uint32_t *order) {
-    const vl_spread *s = c->s;
-    uint64_t at = g->first + (uint64_t)g->rows * g->cols;
-    for (uint64_t i = s->start[r]; i < s->start[r + 1]; i++) {
-        uint64_t to = at + order[i - s->start[r]];
-        double value = s->weight[i] * factor[s->copy[s->col[i]].source];
-        VL_FAIL_IF(!(fabs(value) < WEIGHT_LIMIT), VELUM_E_VALUE, "a weight of %g is too large for a factor of 2^%.1f",
-                   s->weight[i], log2(factor[s->copy[s->col[i]].source]));
-        c->through[to] = s->through[i];
-        c->value[to] = s->through[i] == VL_SPREAD_NO_PATTERN ? rint(value) : value;
-        g->patterned |= s->through[i] != VL_SPREAD_NO_PATTERN;
-    }
-    c->row[g->first_row + g->rows++] = r;
-    return VELUM_OK;
-}
-
-// Rows a group may have, its scalars being made together.
-static uint32_t most_rows(uint64_t cols, uint32_t words) {
-    uint64_t most = VL_SPREAD_TABLE / ((cols ? cols : 1) * words);
-    return most < 1 ? 1 : most > VL_SPREAD_GROUP_ROWS ? VL_SPREAD_GROUP_ROWS : (uint32_t)most;
-}
-
-static velum_status lay_groups(const vl_params *p, vl_spread_coded *c, const double *factor, const uint32_t *of,
-                               uint32_t *order) {
-    const vl_spread *s = c->s;
-    uint32_t rows = 0, cols = 0;
-    uint64_t entries = 0;
-    for (uint32_t first = 0; first < s->outputs; first++) {
-        if (of[first] != first) continue;
-        uint32_t most = most_rows(s->start[first + 1] - s->start[first], c->sub.words);
-        vl_spread_group *g = NULL;
-        for (uint32_t r = first; r < s->outputs; r++) {
-            if (of[r] != first) continue;
-            if (!g || g->rows == most) {
-                g = &c->group[c->groups++];
-                *g = (vl_spread_group){.first_row = rows, .first_col = cols, .first = entries};
-                lay_columns(p, c, r, g, order);
-                cols += g->cols;
-            }
-            VL_TRY(add_row(c, g, r, factor, order));
-            rows++;
-            entries += g->cols;
-        }
-    }
-    return VELUM_OK;
-}
-
-// Consecutive groups whose scalars are made together.
-static void lay_batches(vl_spread_coded *c) {
-    uint64_t sum = 0;
-    c->batch[c->batches++] = 0;
-    for (uint32_t k = 0; k < c->groups; k++) {
-        uint64_t scalars = vl_spread_group_scalars(&c->group[k], c->sub.words);
-        if (sum > 0 && sum + scalars > VL_SPREAD_TABLE) {
-            c->batch[c->batches++] = k;
-            sum = 0;
-        }
-        sum += scalars;
-        if (sum > c->table) c->table = sum;
-    }
-    c->batch[c->batches] = c->groups;
-}
-
-static velum_status make_groups(const vl_params *p, vl_spread_coded *c, const double *factor) {
-    const vl_spread *s = c->s;
-    uint64_t entries = s->start[s->outputs], longest = 0;
-    for (uint32_t r = 0; r < s->outputs; r++)
-        if (s->start[r + 1] - s->start[r] > longest) longest = s->start[r + 1] - s->start[r];
-    c->group = vl_alloc_array(s->outputs, sizeof *c->group);
-    c->batch = vl_alloc_array(s->outputs + 1u, sizeof *c->batch);
-    c->row = vl_alloc_array(s->outputs, sizeof *c->row);
-    c->at = vl_alloc_array(entries + 1, sizeof *c->at); // fewer where rows share their columns
-    c->value = vl_alloc_array(entries + 1, sizeof *c->value);
-    c->through = vl_alloc_array(entries + 1, sizeof *c->through);
-    uint64_t *hash = vl_alloc_array(s->outputs, sizeof *hash);
-    uint32_t *of = vl_alloc_array(s->outputs + longest, sizeof *of), *order = of + s->outputs;
-    bool good = c->group && c->batch && c->row && c->at && c->value && c->through && hash && of;
-    velum_status status =
-        good ? VELUM_OK : VL_FAIL(VELUM_E_NOMEM, "no memory for %llu weights", (unsigned long long)entries);
-    if (status == VELUM_OK) {
-        find_first(s, hash, of);
-        status = lay_groups(p, c, factor, of, order);
-    }
-    if (status == VELUM_OK) lay_batches(c);
-    vl_free(hash);
-    vl_free(of);
-    return status;
 }
 
 // ---- patterns and biases ----
@@ -208,7 +71,8 @@ static velum_status check_patterned(const vl_spread_coded *c) {
         for (uint32_t t = 0; t < s->period; t++) most[m] = fmax(most[m], fabs(s->pattern[(size_t)m * s->period + t]));
     bool good = true;
     for (uint64_t i = 0; i < s->start[s->outputs]; i++)
-        good &= c->through[i] == VL_SPREAD_NO_PATTERN || fabs(c->value[i]) * most[c->through[i]] < WEIGHT_LIMIT;
+        good &=
+            c->through[i] == VL_SPREAD_NO_PATTERN || fabs(c->value[i]) * most[c->through[i]] < VL_SPREAD_WEIGHT_LIMIT;
     vl_free(most);
     VL_FAIL_IF(!good, VELUM_E_VALUE, "a weight times its pattern is too large for its factor");
     return VELUM_OK;
@@ -235,7 +99,7 @@ static velum_status encode(vl_exec *x, const vl_encoder *e, const double *factor
     const vl_params *p = vl_encoder_params(e);
     VL_TRY(vl_subring_init(&p->ring, vl_spread_period(c->s), &c->sub));
     VL_TRY(find_turns(p, c));
-    VL_TRY(make_groups(p, c, factor));
+    VL_TRY(vl_spread_make_groups(p, factor, c));
     VL_TRY(check_patterned(c));
     size_t mark = vl_arena_mark(&x->arena);
     int64_t *full = vl_arena_take(&x->arena, p->ring.n * sizeof *full);
@@ -287,9 +151,9 @@ void vl_spread_coded_free(vl_spread_coded *c) {
 uint64_t vl_spread_coded_bytes(const vl_params *p, const vl_spread *s, uint16_t level) {
     (void)level;
     const uint64_t entries = s->start[s->outputs] + 1, period = vl_spread_period(s);
-    uint64_t lists = entries * (sizeof(double) + 2 * sizeof(uint32_t)) +
-                     s->copies * (sizeof(vl_spread_turn) + sizeof(uint32_t)) +
-                     s->outputs * (sizeof(vl_spread_group) + 2 * sizeof(uint32_t) + sizeof(uint64_t));
+    uint64_t lists =
+        entries * (sizeof(double) + 2 * sizeof(uint32_t)) + s->copies * (sizeof(vl_spread_turn) + sizeof(uint32_t)) +
+        2 * (uint64_t)s->outputs * (sizeof(vl_spread_group) + 2 * sizeof(uint32_t)) + s->outputs * sizeof(uint64_t);
     uint64_t numbers = ((uint64_t)s->patterns + (s->bias_period ? 2 * (uint64_t)s->outputs : 0)) * period;
     return sizeof(vl_spread_coded) + lists + numbers * sizeof(double) + vl_subring_bytes(&p->ring, (uint32_t)period) +
            12 * 64;

@@ -6,21 +6,23 @@
 #include "circuits/spread.h"
 #include "ring/subring.h"
 
-#define VL_SPREAD_TABLE (UINT64_C(1) << 23) // words of scalars that are made at a time, if one row needs no more
+#define VL_SPREAD_TABLE (UINT64_C(1) << 25) // words of scalars that are made at a time, if one row needs no more
 #define VL_SPREAD_GROUP_ROWS 64
-#define VL_SPREAD_MAX_ROW 4096 // copies in one output
+#define VL_SPREAD_MAX_ROW 4096        // copies in one output
+#define VL_SPREAD_WEIGHT_LIMIT 0x1p50 // |coefficient| below it is rounded by an addition, see spread_apply.c
 
 typedef struct vl_spread_turn { // a rotated copy
     uint32_t source, digits;    // `digits`: number of the source among those that are rotated
     uint64_t galois;
 } vl_spread_turn;
 
-// Outputs with the same copies. Columns: rotated copies first (`at` counts turns), then others (`at` counts sources).
+// Outputs with the same rotated copies: those and the other copies that all of them have; or what an output has beside
+// these, which is added. Columns: rotated copies first (`at` counts turns), then others (`at` counts sources).
 typedef struct vl_spread_group {
     uint32_t rows, cols, turned;
     uint32_t first_row, first_col; // in row[], in at[]
     uint64_t first;                // rows x cols entries of value[] and through[]
-    bool patterned;
+    bool patterned, adds;
 } vl_spread_group;
 
 struct vl_spread_coded {
@@ -50,6 +52,10 @@ static inline uint32_t vl_spread_period(const vl_spread *s) {
 static inline uint64_t vl_spread_group_scalars(const vl_spread_group *g, uint32_t words) {
     return (uint64_t)g->rows * g->cols * (g->patterned ? words : 1);
 }
+// Order of rotated copies.
+int vl_spread_turn_order(const void *a, const void *b);
+// Makes group, batch, table, row, at, value and through of c, which has its turns.
+velum_status vl_spread_make_groups(const vl_params *p, const double *factor, vl_spread_coded *c);
 // Rotated copies and rotated sources.
 void vl_spread_count_turns(const vl_spread *s, uint32_t *turns, uint32_t *turning);
 

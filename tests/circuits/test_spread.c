@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spread maps: encrypted against clear, clear against the definition and against direct convolutions, the same bits for
 // every kernel family, number of threads and size of scratch; squares of both parts; refusals.
-#include "circuits/spread.h"
+#include "circuits/spread_internal.h"
 #include "ckks/fixture.h"
 
 #define LEVEL 3
@@ -240,8 +240,52 @@ static void large_maps(void **state) {
     s.start[1] = s.start[2]; // all in the first
     check_map(10, 2, &s, false, 0x1p-10);
     vl_spread_clear(&s);
-    s = random_map(40, 300, turns + 148, 4, 3, 128, 1);
-    check_map(12, 2, &s, false, 0x1p-10);
+    s = random_map(40, 400, turns + 148, 4, 3, 256, 1);
+    check_map(13, 2, &s, false, 0x1p-10);
+    vl_spread_clear(&s);
+}
+
+// Outputs with the same rotated copies go together, whatever else they have: all but output 0 have one copy each of
+// their own, through a pattern or not, and outputs from `outputs` / 2 on share one more.
+static void copies_of_their_own(void **state) {
+    (void)state;
+    const uint32_t shared = 3, outputs = 6, turned = 2 * shared, copies = 3 * shared + outputs + 1;
+    vl_spread s = new_map(shared + outputs + 1, outputs, copies, (uint64_t)outputs * copies, 1, 8, 1);
+    static const int32_t turns[] = {-1, 0, 1};
+    for (uint32_t k = 0; k < 3 * shared; k++) s.copy[k] = (vl_spread_copy){k / 3, turns[k % 3]};
+    for (uint32_t k = 0; k <= outputs; k++) s.copy[3 * shared + k] = (vl_spread_copy){shared + k, 0};
+    uint64_t at = 0;
+    for (uint32_t r = 0; r < outputs; r++) {
+        for (uint32_t k = 0; k < copies; k++) {
+            bool own = k == 3 * shared + r && r > 0, half = k == 3 * shared + outputs && r >= outputs / 2;
+            if (k >= 3 * shared && !own && !half) continue;
+            s.col[at] = k;
+            s.weight[at] = noise_value(11 * at + 3);
+            s.through[at++] = k % 2 ? 0 : VL_SPREAD_NO_PATTERN;
+        }
+        s.start[r + 1] = at;
+        s.bias[r] = r;
+    }
+    for (uint32_t t = 0; t < 8; t++) s.pattern[t] = t % 3 != 0;
+    vl_params *p = insecure_params(10, LIMBS, 2, NULL);
+    vl_encoder *e;
+    vl_exec x;
+    vl_spread_coded *c;
+    double factor[16];
+    for (uint32_t k = 0; k < 16; k++) factor[k] = FACTOR;
+    OK(vl_encoder_new(p, &e));
+    OK(vl_exec_init(&x, 1, vl_spread_encode_scratch(p, LEVEL)));
+    OK(vl_spread_encode(&x, e, &s, LEVEL, factor, SCALE, &c));
+    assert_int_equal(c->groups, outputs); // one of all, and one each of the others
+    assert_int_equal(c->group[0].rows, outputs);
+    assert_int_equal(c->group[0].turned, turned);
+    assert_int_equal(c->group[0].cols, 3 * shared);
+    for (uint32_t k = 1; k < c->groups; k++) assert_true(c->group[k].adds && c->group[k].rows == 1);
+    vl_spread_coded_free(c);
+    vl_exec_clear(&x);
+    vl_encoder_free(e);
+    vl_params_free(p);
+    for (s.parts = 1; s.parts <= 2; s.parts++) check_map(10, 2, &s, true, 0x1p-12);
     vl_spread_clear(&s);
 }
 
@@ -547,9 +591,9 @@ static void refuses_to_encode(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_definition),    cmocka_unit_test(random_maps),       cmocka_unit_test(large_maps),
-        cmocka_unit_test(convolutions),     cmocka_unit_test(squares),           cmocka_unit_test(square_of_reals),
-        cmocka_unit_test(refuses_bad_maps), cmocka_unit_test(refuses_to_encode),
+        cmocka_unit_test(by_definition),       cmocka_unit_test(random_maps),      cmocka_unit_test(large_maps),
+        cmocka_unit_test(copies_of_their_own), cmocka_unit_test(convolutions),     cmocka_unit_test(squares),
+        cmocka_unit_test(square_of_reals),     cmocka_unit_test(refuses_bad_maps), cmocka_unit_test(refuses_to_encode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
