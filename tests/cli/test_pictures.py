@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo on pictures, with a network of three channels: batches of CIFAR-10 as it reads them, and as it refuses them."""
 import base64
+import json
 import lzma
 import os
 import re
@@ -77,11 +78,11 @@ class Pictures(Case):
         self.assertEqual([clear == own for _, own, clear, _ in rows], [not star for *_, star in rows])
         return [r[0] for r in rows]
 
-    def check_round(self, want, *more):
+    def check_round(self, want, *more, **how):
         """A whole round: its pictures, in the client's folder and on the page, and its labels are those wanted."""
         kept, page = self.path("kept"), self.path("page.html")
-        text = self.good(*self.demo("--keep", kept, "-o", page, *more)).stdout
-        self.assertEqual(self.shown(text), [NAMES[r[0]] for r in want])
+        p = self.good(*self.demo("--keep", kept, "-o", page, *more), **how)
+        self.assertEqual(self.shown(p.stdout), [NAMES[r[0]] for r in want])
         self.assertEqual(read(os.path.join(kept, "client/pictures.npy"))[-8 * len(want) * (RECORD - 1):],
                          npy([r[1:] for r in want])[-8 * len(want) * (RECORD - 1):])
         html = read(page).decode()
@@ -94,27 +95,26 @@ class Pictures(Case):
                              [record[1 + c * AREA:1 + (c + 1) * AREA] for c in range(3)])
         command.shutil.rmtree(kept)
         os.remove(page)
-        return text
+        return p
 
     def test_formats(self):
-        for name, content in (("cifar10/data_batch_5.cpk", packed(self.records)),
-                              ("cifar10/data_batch_5.bin", b"".join(self.records)),
-                              ("cifar-10-batches-bin/data_batch_5.bin", b"".join(self.records))):
-            with self.subTest(name):
-                data = self.data(name, content)
-                self.assertIn("real pictures", self.check_round(self.records, "--data", data))
-                self.check_round(self.records[-2:], "--data", data, "--batch", "2")
-                command.shutil.rmtree(data)
+        data = self.data("cifar10/data_batch_5.cpk", packed(self.records))
+        self.assertIn("real pictures", self.check_round(self.records, "--data", data).stdout)
+        for name in ("cifar10/data_batch_5.bin", "cifar-10-batches-bin/data_batch_5.bin"):
+            command.shutil.rmtree(data)
+            self.data(name, b"".join(self.records))
+            self.assertIn("real pictures", self.check_round(self.records[-2:], "--data", data, "--batch", "2").stdout)
 
     def test_drawn(self):
-        self.assertIn("drawn pictures", self.check_round(pictures(5, 9)))
-        p = self.good(*self.demo("--batch", "9"), env={"VELUM_DATA": ""})
+        p = self.check_round(pictures(5, 9), "--batch", "9", env={"VELUM_DATA": ""})
+        self.assertIn("drawn pictures", p.stdout)
         self.assertIn("5 pictures come with the model; a larger batch takes real ones", p.stderr)
 
     def test_numbers(self):
         data = self.data("cifar10/data_batch_5.cpk", packed(self.records))
-        j = self.object(*self.demo("--data", data))
-        self.assertEqual((j["model"], j["requests"], j["metric_rows"], j["pictures"]), ("cifar10", 5, 5, "cifar10"))
+        p = self.good(*self.demo("--data", data, "--batch", "2", "--json"))
+        j = json.loads(p.stdout)
+        self.assertEqual((j["model"], j["requests"], j["metric_rows"], j["pictures"]), ("cifar10", 2, 2, "cifar10"))
         self.assertEqual((j["metric_name"], j["labels_equal"]), ("accuracy", 1))
         self.assertEqual(j["metric_clear"], j["metric_encrypted"])
         self.assertGreater(j["precision_bits"], 12)
@@ -136,17 +136,17 @@ class Pictures(Case):
     def test_refused_packed(self):
         good, name = packed(self.records), "cifar10/data_batch_5.cpk"
         body, count = body_of(self.records), len(self.records)
-        for cut in (10, 11, 30, len(good) // 2, len(good) - 12, len(good) - 1):
+        for cut in (10, 30, len(good) // 2, len(good) - 1):
             self.refused(name, good[:cut], "damaged or cut short")
-        for at in range(9, len(good), len(good) // 12):
+        for at in range(9, len(good), len(good) // 6):
             self.refused(name, good[:at] + bytes([good[at] ^ 16]) + good[at + 1:], "damaged or cut short")
         for more in (b"\0", b"a letter", good[9:]):
             self.refused(name, good + more, "damaged or cut short")
-        for wrong in (count - 1, count + 1, 1, 100000):
+        for wrong in (count - 1, count + 1, 100000):
             self.refused(name, head(wrong) + good[9:], "damaged or cut short")
-        for start in (head(0), head(100001), head((1 << 32) - 1), head(count, labels=0), head(count, labels=2)):
+        for start in (head(0), head(100001), head((1 << 32) - 1), head(count, labels=2)):
             self.refused(name, start + good[9:], "not a packed batch of CIFAR-10 pictures")
-        for magic in (b"CPK2", b"cpk1", b"\0\0\0\0"):
+        for magic in (b"CPK2", b"\0\0\0\0"):
             self.refused(name, head(count, magic) + good[9:], "not a batch of CIFAR-10 pictures")
         self.refused(name, head(count) + lzma.compress(body[:-1]), "damaged or cut short")
         self.refused(name, head(count) + lzma.compress(body + b"\0"), "damaged or cut short")
