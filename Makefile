@@ -48,7 +48,7 @@ tsan: setup
 coverage: setup
 	@$(MAKE) build-coverage
 	@tools/coverage --clear build/coverage
-	@status=0; ctest --test-dir build/coverage --output-on-failure --no-tests=error --timeout 900 -j$(JOBS) || status=1; \
+	@status=0; ctest --test-dir build/coverage --output-on-failure --no-tests=error -j$(JOBS) || status=1; \
 	  tools/coverage build/coverage && exit $$status
 
 # Builds the fuzz targets; run one as build/fuzz/fuzz/fuzz_<target> FOLDER fuzz/corpus/<target>: what it finds new goes
