@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory
 VELUM := build/release/velum
 JOBS ?= 2
 
-.PHONY: all demo test bench accept asan tsan fuzz format check install clean setup
+.PHONY: all demo test bench accept asan tsan coverage fuzz format check install clean setup
 all:
 	@tools/setup --check
 	@$(MAKE) build-release
@@ -43,6 +43,13 @@ tsan: setup
 	@$(MAKE) build-tsan
 	$$(setarch -R true 2>/dev/null && echo setarch -R) \
 	  ctest --test-dir build/tsan --output-on-failure --no-tests=error -j$(JOBS)
+
+# Which lines the tests run, by folder. What fails is said, but the table comes all the same.
+coverage: setup
+	@$(MAKE) build-coverage
+	@tools/coverage --clear build/coverage
+	@status=0; ctest --test-dir build/coverage --output-on-failure --no-tests=error -j$(JOBS) || status=1; \
+	  tools/coverage build/coverage && exit $$status
 
 # Builds the fuzz targets; run one as build/fuzz/fuzz/fuzz_<target> FOLDER fuzz/corpus/<target>: what it finds new goes
 # to FOLDER.

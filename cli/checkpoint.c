@@ -22,15 +22,22 @@ static int name_file(const cli_args *args, cli_checkpoint *c) {
     return CLI_OK;
 }
 
-// What is no checkpoint is not written over.
+// One that cannot be opened may be one: reading it says why.
+static bool may_be_one(const char *path, const struct stat *st) {
+    char first[sizeof magic - 1];
+    int fd = S_ISREG(st->st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) return S_ISREG(st->st_mode);
+    bool is = read(fd, first, sizeof first) == (ssize_t)sizeof first && memcmp(first, magic, sizeof first) == 0;
+    close(fd);
+    return is;
+}
+
+// What is no checkpoint is neither read nor written over: it may be large, or a pipe.
 static int look_at(cli_checkpoint *c, cli_file *old) {
     struct stat st;
     if (stat(c->path, &st) != 0) return CLI_OK;
-    int code = cli_file_read(c->path, CLI_MAX_KEYS, old);
-    if (code != CLI_OK || (old->size >= strlen(magic) && memcmp(old->data, magic, strlen(magic)) == 0)) return code;
+    if (may_be_one(c->path, &st)) return cli_file_read(c->path, CLI_MAX_KEYS, old);
     cli_note("%s: not a checkpoint, so it stays as it is; none is kept", c->path);
-    cli_file_free(old);
-    *old = (cli_file){0};
     c->path[0] = 0;
     return CLI_OK;
 }

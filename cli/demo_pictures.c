@@ -81,7 +81,8 @@ static int take_packed(const char *path, const cli_file *file, uint64_t most, de
     if (!body) return cli_fail(CLI_OTHER, "out of memory");
     uint64_t limit = MEMORY, count = all < most ? all : most;
     lzma_ret ret = lzma_stream_buffer_decode(&limit, 0, NULL, d, &from, file->size, body, &to, size);
-    int code = ret == LZMA_OK && to == size ? make(count, out) : bad(path, "damaged or cut short");
+    int code =
+        ret == LZMA_OK && to == size && from == file->size ? make(count, out) : bad(path, "damaged or cut short");
     for (uint64_t i = 0; code == CLI_OK && i < count; i++) {
         out->label[i] = body[all - count + i];
         unpack(body + all, all, all - count + i, out->pixel + i * PICTURE_BYTES);
@@ -104,6 +105,8 @@ int demo_pictures_cifar(const char *path, uint64_t most, demo_pictures *out) {
 }
 
 // ---- pictures as a table, labels as text ----
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 // A heading, then a line a picture that starts with its label.
 static int take_labels(const char *path, demo_pictures *p) {
     cli_file file;
@@ -112,7 +115,7 @@ static int take_labels(const char *path, demo_pictures *p) {
     const char *at = (const char *)file.data, *end = at + file.size;
     for (uint64_t i = 0; i < p->count; i++) {
         at = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
-        if (!at || ++at == end || *at < '0' || *at > '9') {
+        if (!at || ++at == end || !is_digit(*at) || (at + 1 < end && is_digit(at[1]))) {
             cli_file_free(&file);
             return bad(path, "not one label, 0 to 9, a picture");
         }

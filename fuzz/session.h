@@ -40,15 +40,20 @@ static inline const fuzz_session *fuzz_open(void) {
 
 typedef void (*fuzz_use)(const fuzz_session *s, const void *data, size_t size);
 
-// `good` is a good file of the kind. Magic, kind, version, flags and binding are taken from it, and the key identifier
-// where the payload starts with one.
+// Bytes of the payload that say whose it is, by the frame's kind: of the keys, or of the keys and the query.
+static inline size_t fuzz_names(const velum_buffer *good) {
+    const char *kind = (const char *)good->data + strlen("VELUM");
+    if (memcmp(kind, "PRG", 3) == 0 || memcmp(kind, "CLI", 3) == 0) return 0;
+    return memcmp(kind, "CKP", 3) == 0 ? 2 * VL_DIGEST_BYTES : VL_KEY_ID_BYTES;
+}
+
+// `good` is a good file of the kind. Magic, kind, version, flags and binding are taken from it, and the names that the
+// payload starts with.
 static inline void fuzz_sealed(const fuzz_session *s, const velum_buffer *good, uint8_t *copy, size_t size,
                                fuzz_use use) {
+    const size_t names = fuzz_names(good);
     if (size < VL_FRAME_HEAD + VL_DIGEST_BYTES) return;
-    bool keyed = good != &s->program_file && good != &s->client_file;
-    size_t head =
-        VL_FRAME_HEAD + (keyed && size >= VL_FRAME_HEAD + VL_DIGEST_BYTES + VL_KEY_ID_BYTES ? VL_KEY_ID_BYTES : 0);
-    memcpy(copy, good->data, head);
+    memcpy(copy, good->data, VL_FRAME_HEAD + (size >= VL_FRAME_HEAD + VL_DIGEST_BYTES + names ? names : 0));
     build_reseal(copy, size);
     use(s, copy, size);
 }

@@ -16,13 +16,27 @@ typedef uint64_t pairs __attribute__((vector_size(64)));
     a += b, d ^= a, d = ROTATE(d, 16), c += d, b ^= c, b = ROTATE(b, 12);                                              \
     a += b, d ^= a, d = ROTATE(d, 8), c += d, b ^= c, b = ROTATE(b, 7)
 
-__attribute__((target("avx512f,avx512vl,prefer-vector-width=512"))) static void
-blocks_of_sixteen(uint8_t *out, size_t strides, const uint32_t start[16]) {
+// Lanes of (a, b), numbered through; gcc has it by this name since 12.
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#endif
+#define LOW32(a, b) (pairs) SHUFFLE(words, a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH32(a, b) (pairs) SHUFFLE(words, a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define LOW64(a, b) SHUFFLE(pairs, a, b, 0, 8, 2, 10, 4, 12, 6, 14)
+#define HIGH64(a, b) SHUFFLE(pairs, a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+#define EVEN128(a, b) SHUFFLE(pairs, a, b, 0, 1, 4, 5, 8, 9, 12, 13)
+#define ODD128(a, b) SHUFFLE(pairs, a, b, 2, 3, 6, 7, 10, 11, 14, 15)
+
+#ifdef __clang__
+#define WIDE __attribute__((target("avx512f,avx512vl"), min_vector_width(512)))
+#else
+#define WIDE __attribute__((target("avx512f,avx512vl,prefer-vector-width=512")))
+#endif
+
+WIDE static void blocks_of_sixteen(uint8_t *out, size_t strides, const uint32_t start[16]) {
     static const words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    static const words low32 = {0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29};
-    static const words high32 = {2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31};
-    static const pairs low64 = {0, 8, 2, 10, 4, 12, 6, 14}, high64 = {1, 9, 3, 11, 5, 13, 7, 15};
-    static const pairs even128 = {0, 1, 4, 5, 8, 9, 12, 13}, odd128 = {2, 3, 6, 7, 10, 11, 14, 15};
     words input[16];
     for (int w = 0; w < 16; w++) input[w] = start[w] + (words){0};
     input[12] += lane;
@@ -45,20 +59,19 @@ blocks_of_sixteen(uint8_t *out, size_t strides, const uint32_t start[16]) {
         for (int g = 0; g < 4; g++) {
             words a = x[4 * g] + input[4 * g], b = x[4 * g + 1] + input[4 * g + 1];
             words c = x[4 * g + 2] + input[4 * g + 2], d = x[4 * g + 3] + input[4 * g + 3];
-            pairs ab0 = (pairs)__builtin_shuffle(a, b, low32), ab1 = (pairs)__builtin_shuffle(a, b, high32);
-            pairs cd0 = (pairs)__builtin_shuffle(c, d, low32), cd1 = (pairs)__builtin_shuffle(c, d, high32);
-            t[g][0] = __builtin_shuffle(ab0, cd0, low64);
-            t[g][1] = __builtin_shuffle(ab0, cd0, high64);
-            t[g][2] = __builtin_shuffle(ab1, cd1, low64);
-            t[g][3] = __builtin_shuffle(ab1, cd1, high64);
+            pairs ab0 = LOW32(a, b), ab1 = HIGH32(a, b);
+            pairs cd0 = LOW32(c, d), cd1 = HIGH32(c, d);
+            t[g][0] = LOW64(ab0, cd0);
+            t[g][1] = HIGH64(ab0, cd0);
+            t[g][2] = LOW64(ab1, cd1);
+            t[g][3] = HIGH64(ab1, cd1);
         }
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) { // lanes (0 1 2 3) of four groups become four blocks
-            pairs e01 = __builtin_shuffle(t[0][i], t[1][i], even128), o01 = __builtin_shuffle(t[0][i], t[1][i], odd128);
-            pairs e23 = __builtin_shuffle(t[2][i], t[3][i], even128), o23 = __builtin_shuffle(t[2][i], t[3][i], odd128);
+            pairs e01 = EVEN128(t[0][i], t[1][i]), o01 = ODD128(t[0][i], t[1][i]);
+            pairs e23 = EVEN128(t[2][i], t[3][i]), o23 = ODD128(t[2][i], t[3][i]);
             // e01 = (g0 l0, g0 l2, g1 l0, g1 l2), and so on
-            pairs block[4] = {__builtin_shuffle(e01, e23, even128), __builtin_shuffle(o01, o23, even128),
-                              __builtin_shuffle(e01, e23, odd128), __builtin_shuffle(o01, o23, odd128)};
+            pairs block[4] = {EVEN128(e01, e23), EVEN128(o01, o23), ODD128(e01, e23), ODD128(o01, o23)};
 #pragma GCC unroll 4
             for (int l = 0; l < 4; l++) memcpy(out + (4 * l + i) * 64, &block[l], 64);
         }

@@ -119,7 +119,8 @@ static double complex *entry(vl_diagonals *d, int32_t offset) {
 static void stage_row(const vl_ckks_fft *f, bool inverse, uint32_t half, uint32_t t, double complex *here,
                       double complex *there) {
     bool lower = t & half;
-    double complex w = CMPLX(f->cos[half + (t & (half - 1))], f->sin[half + (t & (half - 1))]);
+    // CMPLX, which glibc may have for gcc alone
+    double complex w = __builtin_complex(f->cos[half + (t & (half - 1))], f->sin[half + (t & (half - 1))]);
     if (inverse) {
         *here = lower ? -0.5 * conj(w) : 0.5;
         *there = lower ? 0.5 * conj(w) : 0.5;

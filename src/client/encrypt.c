@@ -31,7 +31,8 @@ static velum_status encode(const velum_client *c, vl_exec *x, plain *v) {
     const vl_manifest *man = &c->manifest;
     const uint32_t slots = man->in.slots;
     if (!v->z) return vl_encode_real(x, c->encoder, v->slots, slots, man->in_scale, v->m);
-    for (uint32_t i = 0; i < slots; i++) v->z[i] = CMPLX(v->slots[i], v->slots[slots + i]);
+    // CMPLX, which glibc may have for gcc alone
+    for (uint32_t i = 0; i < slots; i++) v->z[i] = __builtin_complex(v->slots[i], v->slots[slots + i]);
     return vl_encode_complex(x, c->encoder, v->z, slots, man->in_scale, v->m);
 }
 

@@ -63,6 +63,7 @@ velum_status vl_run_restore(const vl_runtime *r, vl_exec *x, vl_reader *in, vl_h
                from, r->program->op_count);
     for (uint32_t v = 1; v < r->program->value_count; v++)
         if (is_live(r, v, from)) VL_TRY(load_value(r, x, in, &r->program->values[v], &values[v]));
+    VL_FAIL_IF(in->bad || vl_reader_left(in) != 0, VELUM_E_FORMAT, "checkpoint: wrong size");
     *next = from;
     return VELUM_OK;
 }

@@ -89,8 +89,9 @@ velum_status vl_sim_run_noisy_probe(const vl_program *program, const double *in,
                                     void *arg, double *out);
 // A program whose values are all pictures treats its requests one as the other, and the parts too: *out is the same one
 // with room for `requests` (at most slots / period, else that many) in fewer slots and the real part alone, to be
-// simulated in as much less time. Any other program stays as it is. It shares all with `program` but its values:
-// vl_free(out->values). For what does not verify (vl_sim_run_verified and the probes): it is no program of its ring.
+// simulated in as much less time, and with the same deviations of noise. Any other program stays as it is. It shares
+// all with `program` but its values: vl_free(out->values). For what does not verify (vl_sim_run_verified and the
+// probes): it is no program of its ring.
 velum_status vl_sim_narrow(const vl_program *program, uint32_t requests, vl_program *out);
 
 #endif

@@ -92,6 +92,9 @@ velum_status vl_checkpoint_answers(vl_answering *a, const vl_checkpoint_head *h,
         VL_FAIL_IF(degree != 1, VELUM_E_FORMAT, "checkpoint: an answer of degree %u", degree);
     }
     VL_FAIL_IF(answers.bad || vl_reader_left(&answers) != 0, VELUM_E_FORMAT, "checkpoint: answers of a wrong size");
+    vl_reader state = *r; // which says once more where it is
+    VL_FAIL_IF(h->next ? vl_read_u32(&state) != h->next : vl_reader_left(r) != 0, VELUM_E_FORMAT,
+               "checkpoint: its state is not at operation %u", h->next);
     a->group = h->group;
     return VELUM_OK;
 }

@@ -72,7 +72,7 @@ static inline vl_ciphertext lab_encrypt(lab *l, const double complex *v, uint32_
 }
 
 static inline vl_ciphertext lab_encrypt_real(lab *l, const double *v, uint32_t count, double scale, uint16_t level) {
-    double complex *z = malloc(count * sizeof *z);
+    double complex *z = calloc(count, sizeof *z);
     for (uint32_t i = 0; i < count; i++) z[i] = v[i];
     vl_ciphertext ct = lab_encrypt(l, z, count, scale, level);
     free(z);

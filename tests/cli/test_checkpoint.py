@@ -102,6 +102,15 @@ class Checkpoints(Case):
         p = self.good(*self.infer(self.path("a.ct"), "--checkpoint-every", "0.001"))
         self.assertIn("not a checkpoint", p.stderr)
         self.assertEqual(read(part), b"a letter")
+        os.truncate(part, 8 << 30)
+        p = self.good(*self.infer(self.path("a.ct"), "--checkpoint-every", "0.001", "--json"))
+        self.assertIn("not a checkpoint", p.stderr)
+        self.assertLess(json.loads(p.stdout)["peak_rss_bytes"], 1 << 30)
+        for make in (os.mkfifo, os.mkdir):
+            other = self.path(make.__name__ + ".ct")
+            make(other + ".part")
+            self.assertIn("not a checkpoint", self.good(*self.infer(other, "--checkpoint-every", "0.001")).stderr)
+            self.check(other)
 
     def test_short_runs_keep_none(self):
         self.good(*self.infer(self.path("a.ct")))

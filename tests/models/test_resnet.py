@@ -74,6 +74,32 @@ class Reader(unittest.TestCase):
             import cifar
             self.assertTrue((cifar.batch_records(folder, 1) == want).all())
 
+    def test_the_demo_reads_the_same(self):
+        sys.path.insert(0, str(SOURCE / "tests/cli"))
+        from small_net import make_models
+        from test_pictures import NAMES, packed
+        import cifar
+        want = invented_records(4)
+        batches = {".bin": want.tobytes(), ".cpk": packed([r.tobytes() for r in want])}
+        codec = Path(os.environ.get("VELUM_DATA", "/nowhere"), "cifar_codec.py")
+        for suffix, data in batches.items():
+            with self.subTest(suffix), tempfile.TemporaryDirectory() as tmp:
+                models = make_models(os.path.join(tmp, "models"))
+                folder, kept = Path(tmp, "data/cifar10"), Path(tmp, "kept")
+                folder.mkdir(parents=True)
+                (folder / f"data_batch_5{suffix}").write_bytes(data)
+                said = subprocess.run([VELUM, "demo", "cifar10", "--models", models, "--data", str(folder.parent), "--keep",
+                                       str(kept)], capture_output=True, text=True, check=True).stdout
+                read = want
+                if codec.exists():
+                    (folder.parent / codec.name).write_bytes(codec.read_bytes())
+                if suffix == ".bin" or codec.exists():
+                    read = cifar.batch_records(folder, 5)
+                self.assertTrue((read == want).all())
+                self.assertTrue((np.load(kept / "client/pictures.npy") == read[:, 1:]).all())
+                rows = [line.split() for line in said.splitlines()]
+                self.assertEqual([r[1] for r in rows if len(r) > 3 and r[0].isdigit()], [NAMES[k] for k in read[:, 0]])
+
     def test_refusals(self):
         import cifar
         with tempfile.TemporaryDirectory() as tmp:

@@ -4,7 +4,8 @@
 #include "runtime/runtime.h"
 #include "test.h"
 
-static double *packed(const vl_program *p, uint32_t requests) {
+// Requests 0 .. of - 1, again and again.
+static double *packed_again(const vl_program *p, uint32_t requests, uint32_t of) {
     const vl_layout *l = &p->manifest.in;
     const size_t room = vl_layout_room(l);
     double *features = vl_alloc_array((size_t)requests * l->dim, sizeof *features);
@@ -12,13 +13,15 @@ static double *packed(const vl_program *p, uint32_t requests) {
     assert_true(features && in);
     for (uint32_t r = 0; r < requests; r++) {
         double raw[PICTURE_PIXELS];
-        picture_row(r, raw);
+        picture_row(r % of, raw);
         assert_int_equal(vl_manifest_prologue(&p->manifest, r + 1, raw, features + (size_t)r * l->dim), VELUM_OK);
     }
     for (uint32_t i = 0; i < l->cts; i++) vl_layout_pack(l, i, features, requests, in + i * room);
     vl_free(features);
     return in;
 }
+
+static double *packed(const vl_program *p, uint32_t requests) { return packed_again(p, requests, requests); }
 
 static double *unpacked(const vl_program *p, const double *slots, uint32_t requests) {
     const vl_layout *l = &p->manifest.out;
@@ -102,8 +105,52 @@ static void noisy(void **state) {
     vl_program_clear(&net.program);
 }
 
+// Mean square, over so many seeds, of what noise does to the answers of the first `requests`.
+#define SEEDS 48
+static double noise_of(const vl_program *p, const double *in, uint32_t requests) {
+    const vl_layout *l = &p->manifest.out;
+    const size_t n = l->cts * vl_layout_room(l), count = (size_t)requests * l->dim;
+    double *out = vl_alloc_array(n, sizeof *out), sum = 0;
+    assert_non_null(out);
+    assert_int_equal(vl_sim_run_verified(p, in, out), VELUM_OK);
+    double *without = unpacked(p, out, requests);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        assert_int_equal(vl_sim_run_noisy_probe(p, in, seed, NULL, NULL, out), VELUM_OK);
+        double *with = unpacked(p, out, requests);
+        for (size_t i = 0; i < count; i++) sum += (with[i] - without[i]) * (with[i] - without[i]);
+        vl_free(with);
+    }
+    vl_free(without);
+    vl_free(out);
+    return sum / (double)(SEEDS * count);
+}
+
+// Fewer lanes have the noise of all: its deviations follow from the ring and from the values, not from how many there
+// are.
+static void noisy_in_fewer_lanes(void **state) {
+    (void)state;
+    for (uint32_t parts = 1; parts <= 2; parts++) {
+        picture_net net;
+        picture_program(&(picture_options){.parts = parts}, &net);
+        const vl_program *p = &net.program;
+        for (uint32_t requests = 1; requests <= 16; requests *= 4) {
+            vl_program narrow;
+            assert_int_equal(vl_sim_narrow(p, requests, &narrow), VELUM_OK);
+            double *few = packed(&narrow, requests), *all = packed_again(p, p->manifest.in.lanes, requests);
+            const double less = noise_of(&narrow, few, requests), more = noise_of(p, all, requests);
+            print_message("    %u parts, %u requests: 2^%.2f and 2^%.2f\n", parts, requests, log2(less) / 2,
+                          log2(more) / 2);
+            assert_true(less < 1.6 * more && more < 1.6 * less);
+            vl_free(few);
+            vl_free(all);
+            vl_free(narrow.values);
+        }
+        vl_program_clear(&net.program);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fewer_lanes), cmocka_unit_test(masked),
-                                       cmocka_unit_test(noisy)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fewer_lanes), cmocka_unit_test(masked), cmocka_unit_test(noisy),
+                                       cmocka_unit_test(noisy_in_fewer_lanes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

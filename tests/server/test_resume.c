@@ -199,6 +199,33 @@ static void forged_ones_do_no_harm(void **state) {
     session_clear(&s);
 }
 
+static void resealed(const session *s, const velum_buffer *query, const velum_buffer *c, const char *words) {
+    build_reseal(c->data, c->size);
+    velum_buffer answer;
+    const velum_run_options o = {.resume = c->data, .resume_size = c->size};
+    assert_refused(velum_server_run(s->server, query->data, query->size, &o, &answer, NULL), VELUM_E_FORMAT, words);
+}
+
+// The place is said twice, and what follows from it ends with the file.
+static void bent_ones_are_refused(void **state) {
+    (void)state;
+    session s;
+    session_init(&s, &wide);
+    velum_buffer query = session_query(&s, 0, ROWS), c = some_checkpoint(&s, &query);
+    uint8_t *next = (uint8_t *)c.data + VL_FRAME_HEAD + 2 * VL_DIGEST_BYTES + 8 + 4 + 4;
+    next[0]--;
+    resealed(&s, &query, &c, "checkpoint: its state is not at operation");
+    next[0]++;
+    velum_buffer more = {calloc(1, c.size + 9), c.size + 9};
+    assert_non_null(more.data);
+    memcpy(more.data, c.data, c.size);
+    resealed(&s, &query, &more, "checkpoint: wrong size");
+    free(more.data);
+    free(c.data);
+    velum_buffer_free(&query);
+    session_clear(&s);
+}
+
 static int full(void *arg, const void *data, size_t size) {
     (void)data;
     (void)size;
@@ -232,6 +259,7 @@ int main(void) {
         cmocka_unit_test(killed_runs_go_on),
         cmocka_unit_test(foreign_ones_are_refused),
         cmocka_unit_test(forged_ones_do_no_harm),
+        cmocka_unit_test(bent_ones_are_refused),
         cmocka_unit_test(a_run_outlives_its_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

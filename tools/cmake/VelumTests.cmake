@@ -24,8 +24,14 @@ function(velum_name_test source name_out layer_out)
   set(${layer_out} ${layer} PARENT_SCOPE)
 endfunction()
 
+# Seconds; instrumented builds are several times slower.
+set(test_timeout 300)
+if(VELUM_SANITIZE OR VELUM_COVERAGE)
+  set(test_timeout 1200)
+endif()
+
 function(velum_register_test name layer)
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 LABELS "${layer}"
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${test_timeout} SKIP_RETURN_CODE 77 LABELS "${layer}"
     ENVIRONMENT "${test_environment}")
 endfunction()
 
