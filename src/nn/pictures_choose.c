@@ -21,7 +21,7 @@
 // Bits of the answers' range, of the expected error: errors of neighbouring pixels and of branches that meet are taken
 // to be independent, which they are not, and the worst of many answers is what counts. Measured on ResNet-20:
 // deviations 4 to 5 times the expected one, the worst of 5,120 logits 30 times.
-#define PRECISION 12
+#define PRECISION 11
 #define TARGETS 4 // of spread maps: limbs at a time
 #define TERMS_A_MAP 2
 #define TILINGS_MOST 64
