@@ -51,28 +51,29 @@ static void close_net(net *n) {
     free(n->onnx);
 }
 
-// Root mean square, over all rows and answers, of what the noise of so many simulations leaves.
+// Root mean square, over rows (as many as fit) and answers, of what the noise of so many simulations leaves.
 static double simulated(const net_case *c, const net *n, const vl_program *p) {
     const vl_layout *in = &p->manifest.in, *out = &p->manifest.out;
+    const uint32_t rows = in->lanes < ROWS ? in->lanes : ROWS;
     const size_t from = in->cts * vl_layout_room(in), to = out->cts * vl_layout_room(out);
     double *a = calloc(from, sizeof *a), *clear = calloc(to, sizeof *clear), *noisy = calloc(to, sizeof *noisy);
-    double *want = calloc((size_t)ROWS * out->dim, sizeof *want), *got = calloc((size_t)ROWS * out->dim, sizeof *got);
+    double *want = calloc((size_t)rows * out->dim, sizeof *want), *got = calloc((size_t)rows * out->dim, sizeof *got);
     double sum = 0;
-    assert_true(a && clear && noisy && want && got && in->lanes >= ROWS);
-    for (uint32_t i = 0; i < in->cts; i++) vl_layout_pack(in, i, n->features, ROWS, a + i * vl_layout_room(in));
+    assert_true(a && clear && noisy && want && got);
+    for (uint32_t i = 0; i < in->cts; i++) vl_layout_pack(in, i, n->features, rows, a + i * vl_layout_room(in));
     net_must(vl_sim_run_verified(p, a, clear), c, "simulate");
-    for (uint32_t i = 0; i < out->cts; i++) vl_layout_unpack(out, i, clear + i * vl_layout_room(out), ROWS, want);
+    for (uint32_t i = 0; i < out->cts; i++) vl_layout_unpack(out, i, clear + i * vl_layout_room(out), rows, want);
     for (uint64_t seed = 0; seed < RUNS; seed++) {
         net_must(vl_sim_run_noisy_probe(p, a, seed, NULL, NULL, noisy), c, "simulate with noise");
-        for (uint32_t i = 0; i < out->cts; i++) vl_layout_unpack(out, i, noisy + i * vl_layout_room(out), ROWS, got);
-        for (size_t k = 0; k < (size_t)ROWS * out->dim; k++) sum += (got[k] - want[k]) * (got[k] - want[k]);
+        for (uint32_t i = 0; i < out->cts; i++) vl_layout_unpack(out, i, noisy + i * vl_layout_room(out), rows, got);
+        for (size_t k = 0; k < (size_t)rows * out->dim; k++) sum += (got[k] - want[k]) * (got[k] - want[k]);
     }
     free(a);
     free(clear);
     free(noisy);
     free(want);
     free(got);
-    return sqrt(sum / (RUNS * (double)ROWS * out->dim));
+    return sqrt(sum / (RUNS * (double)rows * out->dim));
 }
 
 // As many requests as fit ask for both parts.
