@@ -38,7 +38,7 @@ typedef struct vl_nn_stage {
     double **gain, **count, **equal;
     // By channel, mean over answers (pictures_slopes.c): factors from the variance of an error of the argument to that
     // of the answer, if the error differs from pixel to pixel and if it is the same for all of them; and from that of e
-    // where (t - t') e is added to the square of t, t' being of the same size.
+    // where (t - t') e is added to the square of t, t' being another request's.
     double *apart, *together, *crossed;
 } vl_nn_stage;
 

@@ -96,7 +96,8 @@ static void add_slopes(walk *w, uint32_t i) {
         last = c;
         if (s->kind == VL_NN_BASE_SQUARE) {
             const double of_result = slope[e] * vl_nn_stage_worth(s, c);
-            s->crossed[c] += of_result * of_result * (t * t + s->usual[c] * s->usual[c]) / w->probes;
+            const double off = t - s->mean[c], spread = s->usual[c] * s->usual[c] - s->mean[c] * s->mean[c];
+            s->crossed[c] += of_result * of_result * (off * off + fmax(spread, 0)) / w->probes;
             slope[e] *= 2 * w->argument[i][e];
         }
         const double of_argument = slope[e] * s->unit[c];

@@ -224,7 +224,7 @@ static void add_spread_noise(noise *t, const vl_program *p, const vl_op *op, con
 
 // Nothing is rescaled, and a relinearisation's noise is far below such a scale's unit. But the conjugation that tells
 // two parts from each other comes before the product: its noise e becomes (x - y) e, where y is the other part. A
-// program made narrow has one part: another request's takes its place.
+// program made narrow has one part: another request's takes its place, if there is one.
 static void add_squares_noise(noise *t, const vl_program *p, const vl_op *op, const double *a, double *v) {
     const vl_value *from = &p->values[op->src[0]];
     const vl_layout *l = &from->layout;
@@ -235,8 +235,8 @@ static void add_squares_noise(noise *t, const vl_program *p, const vl_op *op, co
         const size_t first = at / room * room;
         vl_rng_gaussian_wide(&t->rng, t->draw, l->slots, NOISE_UNIT);
         for (size_t s = at; s < at + l->slots; s++) {
-            const double x = a[s], y = a[first + (s - first + away) % room];
-            v[s] += (double)t->draw[s - at] * sigma * sqrt(x * x + y * y);
+            const double y = away < room ? a[first + (s - first + away) % room] : 0;
+            v[s] += (double)t->draw[s - at] * sigma * (a[s] - y);
         }
     }
 }
