@@ -33,9 +33,13 @@ typedef struct vl_nn_stage {
     bool even;            // biases are the same at all pixels of a channel
     double most;          // |argument|, as the program holds it
     double *weight_most;  // by term: the largest |weight|, as the program holds them
-    // By term: [channel of this][channel of the source], over pixels the largest sum of squared weights, square of the
-    // sum of weights, and number of weights.
-    double **gain, **drift, **count;
+    // By term: [channel of this][channel of the source], over pixels the largest sum of squared weights, number of
+    // weights, and sum of the squares of the numbers of equal ones.
+    double **gain, **count, **equal;
+    // By channel, mean over answers (pictures_slopes.c): factors from the variance of an error of the argument to that
+    // of the answer, if the error differs from pixel to pixel and if it is the same for all of them; and from that of e
+    // where (t - t') e is added to the square of t, t' being another request's.
+    double *apart, *together, *crossed;
 } vl_nn_stage;
 
 typedef struct vl_nn_pictures {
@@ -52,6 +56,8 @@ velum_status vl_nn_pictures_of(vl_nn_lowered *l, const vl_nn_graph *g, vl_nn_pic
 // Units, shifts, biases, sizes; from calibration features (rows x columns) or, without, from ranges. *bounded false: a
 // value has no bound, as a note says.
 velum_status vl_nn_pictures_scale(vl_nn_pictures *p, const double *features, uint64_t rows, bool *bounded);
+// apart, together, crossed of all stages, at the same rows. To be called by vl_nn_pictures_scale.
+velum_status vl_nn_pictures_slopes(vl_nn_pictures *p, const double *features, uint64_t rows);
 // What one of the program's numbers stands for, in the result of a stage: x = that (t - shift).
 static inline double vl_nn_stage_worth(const vl_nn_stage *s, uint32_t channel) {
     return s->kind == VL_NN_BASE_SQUARE ? s->unit[channel] * s->unit[channel] : s->unit[channel];

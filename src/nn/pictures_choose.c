@@ -18,10 +18,10 @@
 #define WEIGHT_LEAST 12 // bits
 #define ANSWER_LEAST 20 // bits of their scale
 #define GAP_LEAST 32    // slots of a period, at most N / this
-// Bits of the answers' range, of the expected error: errors of neighbouring pixels and of branches that meet are taken
-// to be independent, which they are not, and the worst of many answers is what counts. Measured on ResNet-20:
-// deviations 4 to 5 times the expected one, the worst of 5,120 logits 30 times.
-#define PRECISION 12
+// Bits of the answers' range, of the expected error: so that the worst of thousands of answers is right to 7 bits. It
+// is 7 deviations away (3 bits: slots and requests are not equally noisy), and an estimate may be half of what is (1
+// bit).
+#define PRECISION 11
 #define TARGETS 4 // of spread maps: limbs at a time
 #define TERMS_A_MAP 2
 #define TILINGS_MOST 64

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors of picture programs, by channel: what rescaling and rounded weights add at each map. Two kinds are carried on:
-// noise, which differs from pixel to pixel, and drift, which is the same for a whole channel (a rounded weight without
-// a pattern, times the mean of what it meets: squares are not centred). Noise adds up by its variance, drift by the
-// sums of weights: an average over pixels takes noise away, but not drift.
+// Errors of picture programs: what rescaling, rounded weights and key switches add at each stage, times what the
+// network makes of it on the way to the answers (pictures_slopes.c).
 //
 // Notation: N degree, D scale of a map's result, W that of its weights, P the period. A rescaled pair (c_0, c_1) is off
 // by (1/12)(1 + 2N/3) a coefficient, of which N/2 go into the real part of a slot. A number rounded at scale W is off
-// by 1/12 (variance), a pattern's 2P coefficients by P/6 together.
+// by 1/12 (variance), a pattern's 2P coefficients by P/6 together. Rounded weights are the same for all requests, and
+// equal weights are rounded alike: their errors add up, not their variances.
 #include "nn/pictures.h"
 #include <math.h>
-#include <string.h>
 
 #define SIGMAS 8.0
 #define BOUND_MOST 1e30
 #define WEIGHT_BITS 49 // at their scale: what spread maps take
 #define COPY_LEAST 24  // bits of scale
+#define BASE_BITS 50.0
+#define SPECIAL_BITS 50.0
 
 double vl_nn_pictures_answer_bits(const vl_nn_pictures *p) { // below the base prime, with two bits to spare
     return fmin(VL_NN_PICTURES_COPY_BITS, floor(50 - 2 - log2(p->answer_most + 1)));
@@ -55,10 +55,6 @@ static bool noise_of(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, no
     return vl_nn_pictures_bits(p, c, e->argument, e->result);
 }
 
-typedef struct errors { // variances by stage, by channel
-    double **noise, **drift;
-} errors;
-
 // Mean square of a source's numbers in a channel, and their mean.
 static double power(const vl_nn_stage *s, uint32_t c, double *mean) {
     double u = s->usual[c] * s->usual[c], k = s->shift[c];
@@ -67,78 +63,84 @@ static double power(const vl_nn_stage *s, uint32_t c, double *mean) {
     return square ? fmax(3 * u * u + 2 * k * u + k * k, *mean * *mean) : u;
 }
 
-// Of channel c of a stage's argument, from its sources' results. patterned: share of products.
-static void argument(const noise *e, const errors *x, uint32_t stage, uint32_t c, double patterned, double *noise_,
-                     double *drift) {
-    const vl_nn_stage *s = &e->p->stage[stage];
-    const double target = e->argument[stage], period = e->c->tiling.period;
-    double v = e->v_round * exp2(-2 * target) * (s->fold ? period : 1), d = 0; // sums of so many, at most
-    for (uint32_t t = 0; t < s->form->terms; t++) {
-        const uint32_t base = s->form->term[t].base;
-        const vl_nn_stage *from = &e->p->stage[base];
-        const uint32_t cols = from->grid.channels;
-        const double unit = exp2(-2 * (target + vl_nn_pictures_prime(e->p, e->c) - e->result[base]));
-        const double plain = (1 - patterned) / 12 * unit, coded = patterned * period / 6 * unit;
-        for (uint32_t k = 0; k < cols; k++) {
-            const size_t at = (size_t)c * cols + k;
-            double mean, square = power(from, k, &mean), n = s->count[t][at];
-            v += s->gain[t][at] * x->noise[base][k] + n * (coded * square + plain * (square - mean * mean));
-            d += s->drift[t][at] * x->drift[base][k] + n * plain * mean * mean;
-        }
-    }
-    *noise_ = v;
-    *drift = d;
-}
-
-// What the key switch of a conjugation leaves in the real part of a slot, in units of the scale squared: for each digit
-// N residues below its product times fresh errors, divided by P; then a rounding. Before a square of both parts that is
+// What a key switch leaves in the real part of a slot, in units of the scale squared: for each digit N residues below
+// its product times fresh errors, divided by P; then a rounding. Before a square of both parts (a conjugation) that is
 // no less than what a rescale leaves, unless the special primes are larger than the others.
-static double conjugation(const noise *e, uint16_t level) {
+static double key_switch(const noise *e, uint16_t level) {
     const double n = exp2(e->c->ring.log_n), prime = vl_nn_pictures_prime(e->p, e->c);
     double sum = 0;
-    if (e->c->parts < 2) return 0;
     for (uint32_t i = 0; i < level; i += e->c->ring.alpha) {
         const uint32_t limbs = level - i < e->c->ring.alpha ? level - i : e->c->ring.alpha;
-        sum += exp2(2 * (limbs * prime + (i == 0 ? 50 - prime : 0) - 50.0 * e->c->ring.special));
+        sum += exp2(2 * (limbs * prime + (i == 0 ? BASE_BITS - prime : 0) - SPECIAL_BITS * e->c->ring.special));
     }
     return n / 2 * sum * n / 12 * VL_SIGMA * VL_SIGMA + e->v_round;
 }
 
-static void stage_errors(const noise *e, const errors *x, uint32_t i, double patterned) {
-    const vl_nn_stage *s = &e->p->stage[i];
-    const double switched = conjugation(e, s->level) * exp2(-2 * e->argument[i]);
-    for (uint32_t k = 0; k < s->grid.channels; k++) {
-        double *v = &x->noise[i][k], *d = &x->drift[i][k], u = s->usual[k] * s->usual[k], m = s->mean[k] * s->mean[k];
-        argument(e, x, i, k, patterned, v, d);
-        if (s->kind != VL_NN_BASE_SQUARE) continue;
-        *v = 4 * u * *v + 4 * fmax(u - m, 0) * *d + 2 * *v * *v + 2 * u * switched; // (x - y) times what is left
-        *d *= 4 * m;
+// Of an argument, what is on every slot: the rescale; where positions are summed, as often as there are positions, and
+// the key switches of the sums.
+static double slot_noise(const noise *e, uint32_t stage) {
+    const vl_nn_stage *s = &e->p->stage[stage];
+    int32_t rotation[VL_FOLD_MOST];
+    const uint32_t folds = s->fold ? vl_nn_tiling_folds(&e->c->tiling, e->p, s, rotation) : 0;
+    const double sums = exp2(folds);
+    return (e->v_round * sums + key_switch(e, s->level) * (sums - 1)) * exp2(-2 * e->argument[stage]);
+}
+
+// Variances of an argument's errors by rounded weights.
+typedef struct rounding {
+    double coded;    // of weights with a pattern: differs from position to position, not from phase to phase
+    double apart;    // of other weights: what they meet differs from pixel to pixel,
+    double together; // but has a mean, as squares are not centred
+} rounding;
+
+// Of channel c of a stage. patterned: share of products with a pattern.
+static rounding weight_noise(const noise *e, uint32_t stage, uint32_t c, double patterned) {
+    const vl_nn_stage *s = &e->p->stage[stage];
+    rounding sum = {0};
+    for (uint32_t t = 0; t < s->form->terms; t++) {
+        const uint32_t base = s->form->term[t].base;
+        const vl_nn_stage *from = &e->p->stage[base];
+        const uint32_t cols = from->grid.channels;
+        const double unit = exp2(-2 * (e->argument[stage] + vl_nn_pictures_prime(e->p, e->c) - e->result[base]));
+        const double plain = (1 - patterned) / 12 * unit, coded = patterned * e->c->tiling.period / 6 * unit;
+        for (uint32_t k = 0; k < cols; k++) {
+            double mean, square = power(from, k, &mean), n = s->equal[t][(size_t)c * cols + k];
+            sum.coded += n * coded * square;
+            sum.apart += n * plain * (square - mean * mean);
+            sum.together += n * plain * mean * mean;
+        }
     }
+    return sum;
+}
+
+// What one stage adds to the variance of an answer.
+static double stage_share(const noise *e, uint32_t i, double patterned) {
+    const vl_nn_stage *s = &e->p->stage[i];
+    const vl_layout l = vl_nn_tiling_layout(&e->c->tiling, s, e->c->tiling.period, 1);
+    const double positions = fmax(1, (double)vl_nn_stage_area(s) / (l.phase_y * l.phase_x));
+    const double own = slot_noise(e, i);
+    const bool conjugated = s->kind == VL_NN_BASE_SQUARE && e->c->parts > 1;
+    const double switched = conjugated ? key_switch(e, s->level) * exp2(-2 * e->argument[i]) : 0;
+    double sum = 0;
+    for (uint32_t k = 0; k < s->grid.channels; k++) {
+        const rounding r = weight_noise(e, i, k, patterned);
+        // One error for the pixels of a position: slopes that are alike add up in it.
+        sum += fmax(s->apart[k], s->together[k] / positions) * r.coded;
+        sum += s->apart[k] * (own + r.apart) + s->together[k] * r.together + s->crossed[k] * switched;
+    }
+    return sum;
 }
 
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned) {
     const double n = exp2(c->ring.log_n), fresh = n * (VL_SIGMA * VL_SIGMA + 1) * exp2(-2.0 * VL_NN_PICTURES_IN_BITS);
-    const vl_nn_stage *last = &p->stage[p->stages - 1];
     noise e = {0};
-    size_t total = 0, at = 0;
     double sum = INFINITY;
-    for (uint32_t i = 0; i < p->stages; i++) total += p->stage[i].grid.channels;
-    double **row = vl_alloc_array(2 * (size_t)p->stages, sizeof *row), *all = vl_alloc_array(2 * total, sizeof *all);
-    if (noise_of(p, c, &e) && row && all) {
-        const errors x = {row, row + p->stages};
-        for (uint32_t i = 0; i < p->stages; at += p->stage[i++].grid.channels) {
-            x.noise[i] = all + at;
-            x.drift[i] = all + total + at;
-            for (uint32_t k = 0; i == 0 && k < p->stage[0].grid.channels; k++) x.noise[0][k] = fresh;
-            if (i > 0) stage_errors(&e, &x, i, patterned[i]);
-        }
+    if (noise_of(p, c, &e)) {
         // The mask's rescale, and a fresh encryption of zero under the public key.
         sum = (e.v_round + n * VL_SIGMA * VL_SIGMA * (1 + 4 * n / 3)) * exp2(-2 * vl_nn_pictures_answer_bits(p));
-        for (uint32_t k = 0; k < last->grid.channels; k++)
-            sum += (x.noise[p->stages - 1][k] + x.drift[p->stages - 1][k]) / last->grid.channels;
+        for (uint32_t k = 0; k < p->stage[0].grid.channels; k++) sum += p->stage[0].apart[k] * fresh;
+        for (uint32_t i = 1; i < p->stages; i++) sum += stage_share(&e, i, patterned[i]);
     }
-    vl_free(row);
-    vl_free(all);
     vl_free(e.argument);
     return sqrt(sum);
 }

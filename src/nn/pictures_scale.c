@@ -11,6 +11,7 @@
 #define SHIFT_CLOSE 1e-6  // of the biases' differences: what may be left over of a solution
 #define PIVOT_LEAST 1e-11 // of the largest one
 #define EVEN 1e-11
+#define EQUAL_MOST 64 // weights that are looked at
 
 static uint32_t channel_of(const vl_nn_stage *s, uint32_t i) { return vl_nn_stage_pixel(s, i) / vl_nn_stage_area(s); }
 
@@ -308,14 +309,24 @@ static velum_status set_biases(vl_nn_pictures *p, vl_nn_stage *s) {
     return VELUM_OK;
 }
 
+// How many of the weights before k, of the same channel of the source, are the same: of pools, say. A row's entries
+// come channel by channel.
+static uint32_t equals_before(const vl_nn_stage *from, const vl_nn_row *row, size_t k) {
+    const uint32_t channel = channel_of(from, row->col[k]);
+    uint32_t n = 0;
+    for (size_t j = k; j > 0 && k - j < EQUAL_MOST && channel_of(from, row->col[j - 1]) == channel; j--)
+        n += fabs(row->val[j - 1] - row->val[k]) <= EVEN * fabs(row->val[k]);
+    return n;
+}
+
 static velum_status term_gains(vl_nn_pictures *p, vl_nn_stage *s, uint32_t t) {
     const vl_nn_stage *from = &p->stage[s->form->term[t].base];
     const uint32_t cols = from->grid.channels;
-    double *squares, *sum, *n; // of one pixel, by channel of the source
+    double *squares, *n, *equal; // of one pixel, by channel of the source
     vl_nn_row row;
     VL_NN_TAKE(p->l->heap, squares, cols);
-    VL_NN_TAKE(p->l->heap, sum, cols);
     VL_NN_TAKE(p->l->heap, n, cols);
+    VL_NN_TAKE(p->l->heap, equal, cols);
     for (uint32_t i = 0; i < s->n; i++) {
         const size_t at = (size_t)channel_of(s, i) * cols;
         vl_nn_term_row(&s->form->term[t], i, &row);
@@ -323,16 +334,16 @@ static velum_status term_gains(vl_nn_pictures *p, vl_nn_stage *s, uint32_t t) {
             uint32_t c = channel_of(from, row.col[k]);
             double w = row.val[k] * vl_nn_stage_worth(from, c) / s->unit[at / cols];
             squares[c] += w * w;
-            sum[c] += w;
             n[c]++;
+            equal[c] += s->fold ? 1 : 1 + 2 * equals_before(from, &row, k); // (m + 1)^2 - m^2
             s->weight_most[t] = fmax(s->weight_most[t], fabs(w));
         }
         for (size_t k = 0; k < row.count; k++) {
             uint32_t c = channel_of(from, row.col[k]);
             s->gain[t][at + c] = fmax(s->gain[t][at + c], squares[c]);
-            s->drift[t][at + c] = fmax(s->drift[t][at + c], sum[c] * sum[c]);
             s->count[t][at + c] = fmax(s->count[t][at + c], n[c]);
-            squares[c] = sum[c] = n[c] = 0; // once: where a channel comes again nothing is left
+            s->equal[t][at + c] = fmax(s->equal[t][at + c], equal[c]);
+            squares[c] = n[c] = equal[c] = 0; // once: where a channel comes again nothing is left
         }
     }
     return VELUM_OK;
@@ -341,14 +352,14 @@ static velum_status term_gains(vl_nn_pictures *p, vl_nn_stage *s, uint32_t t) {
 static velum_status set_gains(vl_nn_pictures *p, vl_nn_stage *s) {
     const vl_nn_form *f = s->form;
     VL_NN_TAKE(p->l->heap, s->gain, f->terms);
-    VL_NN_TAKE(p->l->heap, s->drift, f->terms);
     VL_NN_TAKE(p->l->heap, s->count, f->terms);
+    VL_NN_TAKE(p->l->heap, s->equal, f->terms);
     VL_NN_TAKE(p->l->heap, s->weight_most, f->terms);
     for (uint32_t t = 0; t < f->terms; t++) {
         const size_t n = (size_t)s->grid.channels * p->stage[f->term[t].base].grid.channels;
         VL_NN_TAKE(p->l->heap, s->gain[t], n);
-        VL_NN_TAKE(p->l->heap, s->drift[t], n);
         VL_NN_TAKE(p->l->heap, s->count[t], n);
+        VL_NN_TAKE(p->l->heap, s->equal[t], n);
         VL_TRY(term_gains(p, s, t));
     }
     return VELUM_OK;
@@ -383,6 +394,7 @@ velum_status vl_nn_pictures_scale(vl_nn_pictures *p, const double *features, uin
         VL_TRY(set_biases(p, &p->stage[i]));
         VL_TRY(set_gains(p, &p->stage[i]));
     }
+    VL_TRY(vl_nn_pictures_slopes(p, features, rows));
     const vl_nn_stage *last = &p->stage[p->stages - 1];
     p->answer_most = last->most;
     for (uint32_t c = 0; c < last->grid.channels; c++) p->answer_size = fmax(p->answer_size, w[p->stages - 1].most[c]);

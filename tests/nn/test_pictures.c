@@ -268,7 +268,7 @@ static void run_encrypted(maker *k, uint32_t calibration, uint64_t batch, uint32
                   c.ring.log_n, s.pictures.depth, c.prime_bits, c.parts, c.scale_bits, typical, worst, c.error,
                   p.manifest.error_bound, s.pictures.answer_size, seconds[2]);
     assert_true(worst <= p.manifest.error_bound);
-    assert_true(typical <= 4 * c.error && typical >= c.error / 4);
+    assert_true(typical <= 2.5 * c.error && typical >= c.error / 2.5);
     velum_table_free(&want);
     velum_table_free(&got);
     free(in.values);

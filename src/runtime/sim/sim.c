@@ -131,16 +131,33 @@ typedef struct noise {
     vl_rng rng;
     double rounding;  // deviation, on a slot at scale 1, of a rescale's rounding: of c_0 and c_1 s, s uniform ternary
     double bootstrap; // the same of a bootstrap, at scale 1
-    int64_t *draw;    // slots
+    double switched[VL_MAX_LIMBS + 1]; // and of a key switch, by level
+    int64_t *draw;                     // slots
 } noise;
 
 #define NOISE_UNIT 0x1p40 // deviation of what is drawn
+
+// For each digit N residues below its product times fresh errors, divided by P; then a rounding.
+static void set_switched(const vl_params_literal *lit, noise *out) {
+    const double n = ldexp(1, (int)lit->log_n);
+    double log_p = 0, done = 0, log_digit = 0; // done: of full digits, squares of their products over P
+    for (uint32_t i = 0; i < lit->p_count; i++) log_p += log2((double)lit->p[i]);
+    for (uint32_t level = 1; level <= lit->q_count; level++) {
+        log_digit += log2((double)lit->q[level - 1]);
+        const double sum = done + exp2(2 * (log_digit - log_p));
+        out->switched[level] = sqrt(n / 2 * n / 12 * VL_SIGMA * VL_SIGMA * sum + out->rounding * out->rounding);
+        if (level % lit->digit_limbs) continue;
+        done = sum;
+        log_digit = 0;
+    }
+}
 
 static velum_status noise_begin(const vl_program *p, uint64_t seed, noise *out) {
     uint8_t key[VL_SEED_BYTES] = {0};
     for (int i = 0; i < 8; i++) key[i] = (uint8_t)(seed >> (8 * i));
     double n = ldexp(1, (int)p->manifest.params.log_n);
     out->rounding = sqrt((1 + 2 * n / 3) / 12 * n / 2);
+    set_switched(&p->manifest.params, out);
     out->draw = vl_alloc_array(p->values[0].layout.slots, sizeof *out->draw);
     vl_bootstrap_plan *plan = p->manifest.bootstrapped ? vl_alloc(sizeof *plan) : NULL;
     velum_status status = plan ? vl_program_bootstrap_plan(&p->manifest, plan) : VELUM_OK;
@@ -156,9 +173,9 @@ static velum_status noise_begin(const vl_program *p, uint64_t seed, noise *out) 
 static double deviation(const vl_program *p, const vl_op *op, const noise *t) {
     double scale = p->values[op->dst].scale;
     switch (op->kind) {
-    case VL_OP_ADD:
-    case VL_OP_SQUARES: // nothing is rescaled: a key switch's noise is far below such a scale's unit
-    case VL_OP_FOLD: return 0;
+    case VL_OP_ADD: return 0;
+    // Each sum's key switch is in the sums after it.
+    case VL_OP_FOLD: return sqrt(ldexp(1, (int)op->count) - 1) * t->switched[op->level] / scale;
     case VL_OP_BOOTSTRAP: return t->bootstrap / scale;
     case VL_OP_POLY:
     case VL_OP_SIGN:
@@ -205,6 +222,25 @@ static void add_spread_noise(noise *t, const vl_program *p, const vl_op *op, con
     }
 }
 
+// Nothing is rescaled, and a relinearisation's noise is far below such a scale's unit. But the conjugation that tells
+// two parts from each other comes before the product: its noise e becomes (x - y) e, where y is the other part. A
+// program made narrow has one part: another request's takes its place, if there is one.
+static void add_squares_noise(noise *t, const vl_program *p, const vl_op *op, const double *a, double *v) {
+    const vl_value *from = &p->values[op->src[0]];
+    const vl_layout *l = &from->layout;
+    const size_t room = vl_layout_room(l), away = l->parts > 1 ? l->slots : l->period;
+    if (p->values[op->dst].scale < 2 * from->scale * from->scale) return; // x^2, not 4 (x^2 + i y^2)
+    const double sigma = t->switched[op->level] / from->scale / NOISE_UNIT;
+    for (size_t at = 0; at < numbers_of(l); at += l->slots) {
+        const size_t first = at / room * room;
+        vl_rng_gaussian_wide(&t->rng, t->draw, l->slots, NOISE_UNIT);
+        for (size_t s = at; s < at + l->slots; s++) {
+            const double y = away < room ? a[first + (s - first + away) % room] : 0;
+            v[s] += (double)t->draw[s - at] * sigma * (a[s] - y);
+        }
+    }
+}
+
 static velum_status run(const vl_program *p, noise *t, const double *in, vl_sim_probe probe, void *arg, double *out) {
     double **value = vl_alloc_array(p->value_count, sizeof *value);
     VL_FAIL_IF(!value, VELUM_E_NOMEM, "simulation");
@@ -224,6 +260,8 @@ static velum_status run(const vl_program *p, noise *t, const double *in, vl_sim_
         if (status != VELUM_OK) break;
         if (t && op->kind == VL_OP_SPREAD)
             add_spread_noise(t, p, op, a, b, value[op->dst]);
+        else if (t && op->kind == VL_OP_SQUARES)
+            add_squares_noise(t, p, op, a, value[op->dst]);
         else if (t)
             add_noise(t, deviation(p, op, t), l, value[op->dst]);
         if (probe) probe(arg, i, value[op->dst]);
