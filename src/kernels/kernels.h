@@ -98,7 +98,7 @@ struct vl_kernels {
     //   f_i = (y[i] >> shift_i) * ratio_i  (32 x 32 bits), ratio_i = floor(2^(58 + shift_i) / q_i),
     //   v = (sum f_i + 2^57) >> 58,
     // hence dst is the centred representative |x| <= Q/2 (1 + 2^-20) (Halevi, Polyakov, Shoup 2018/117, section 2.2).
-    // No dst[j] may be one of the y[i].
+    // No dst[j] may be one of the y[i]. One call for many coefficients is faster than many for few.
     void (*base_extend)(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n);
     // NTT domain: dst(X) = src(X^g). Not in place.
     void (*automorphism)(const vl_automorphism *a, uint64_t *dst, const uint64_t *src);
