@@ -6,6 +6,7 @@
 #include "arith/arith.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "rlwe/bases.h"
 #include "timing.h"
 #include <stdio.h>
 
@@ -53,6 +54,32 @@ static void forward_chain(void *arg) {
 static void inverse_chain(void *arg) {
     chain *c = arg;
     for (unsigned i = 0; i < CHAIN; i++) c->mod[i].k->ntt_inverse(&c->mod[i], c->a[i], c->a[i], 1);
+}
+
+// A change of base as key switching makes it: a few targets at a time, always in the same place, and limbs that do not
+// all start in the same cache set.
+#define GROUP 6
+#define STAGGER 40  // words
+#define EXTENDED 37 // primes: sources and targets
+static const struct {
+    const char *name;
+    uint32_t sources, targets;
+} changes[] = {{"base_extend_12_24", 12, 24}, {"base_extend_13_19", 13, 19}};
+#define CHANGES (sizeof changes / sizeof *changes)
+
+typedef struct change {
+    vl_params params; // its ring's degree
+    vl_modulus mod[EXTENDED];
+    vl_base_ext ext;
+    uint64_t *limbs, *at[EXTENDED]; // sources, then a group of targets
+} change;
+
+static void extend(void *arg) {
+    change *c = arg;
+    for (uint32_t first = 0, last; first < c->ext.targets; first = last) {
+        last = first + GROUP < c->ext.targets ? first + GROUP : c->ext.targets;
+        vl_bases_extend(&c->params, &c->ext, first, last, c->at + c->ext.sources, (const uint64_t *const *)c->at);
+    }
 }
 
 static const struct {
@@ -133,6 +160,33 @@ static velum_status chain_init(chain *c, const vl_kernels *k) {
     return status;
 }
 
+static void change_clear(change *c) {
+    vl_base_ext_clear(&c->ext);
+    vl_free(c->limbs);
+    for (unsigned i = 0; i < EXTENDED; i++) vl_modulus_clear(&c->mod[i]);
+    vl_free(c);
+}
+
+static velum_status change_init(change *c, const vl_kernels *k, uint32_t sources, uint32_t targets) {
+    static const uint8_t seed[VL_SEED_BYTES] = {3};
+    const size_t n = (size_t)1 << CHAIN_LOG_N, stride = n + STAGGER;
+    const vl_modulus *m[EXTENDED];
+    uint64_t q[EXTENDED];
+    vl_rng rng;
+    vl_rng_init_seed(&rng, seed, 0);
+    c->params.ring.n = n;
+    c->limbs = vl_alloc_array(EXTENDED * stride, sizeof *c->limbs);
+    VL_FAIL_IF(!c->limbs, VELUM_E_NOMEM, "bench: limbs to extend");
+    VL_TRY(vl_arith_primes(CHAIN_LOG_N, VL_MAX_MODULUS_BITS, NULL, 0, sources + targets, q));
+    for (uint32_t i = 0; i < sources + targets; i++) {
+        VL_TRY(vl_modulus_init(&c->mod[i], q[i], CHAIN_LOG_N, k));
+        m[i] = &c->mod[i];
+        c->at[i] = c->limbs + i * stride;
+        vl_rng_uniform(&rng, q[i], c->at[i], n);
+    }
+    return vl_base_ext_init(&c->ext, m, sources, m + sources, targets);
+}
+
 static velum_status time_one(const bench_run *run, const char *name, const vl_kernels *k, unsigned log_n,
                              unsigned limbs, void (*op)(void *arg), void *arg) {
     velum_bench_result r = {.log_n = log_n, .limbs = limbs, .threads = 1};
@@ -163,6 +217,15 @@ static velum_status time_chain(const bench_run *run, const vl_kernels *k) {
     return status;
 }
 
+static velum_status time_change(const bench_run *run, const vl_kernels *k, size_t i) {
+    change *c = vl_alloc(sizeof *c);
+    VL_FAIL_IF(!c, VELUM_E_NOMEM, "bench: a change of base");
+    velum_status status = change_init(c, k, changes[i].sources, changes[i].targets);
+    if (status == VELUM_OK) status = time_one(run, changes[i].name, k, CHAIN_LOG_N, changes[i].targets, extend, c);
+    change_clear(c);
+    return status;
+}
+
 velum_status bench_kernels(const bench_run *run) {
     for (unsigned log_n = 12; log_n <= 16; log_n++) {
         bool wanted = false;
@@ -172,5 +235,8 @@ velum_status bench_kernels(const bench_run *run) {
     bool wanted = false;
     for (size_t i = 0; i < CHAINS; i++) wanted |= bench_wanted(run, chains[i].name);
     for (const vl_kernels *const *k = vl_kernels_available(); wanted && *k; k++) VL_TRY(time_chain(run, *k));
+    for (size_t i = 0; i < CHANGES; i++)
+        for (const vl_kernels *const *k = vl_kernels_available(); bench_wanted(run, changes[i].name) && *k; k++)
+            VL_TRY(time_change(run, *k, i));
     return VELUM_OK;
 }

@@ -5,11 +5,6 @@
 
 #include <assert.h>
 
-// Limbs lie far apart, and hardware prefetching does not keep up with a dozen streams that each cross a page every 512
-// words: coefficients are taken a block at a time, with the block after the next asked for beforehand.
-#define BLOCK 64
-#define AHEAD (2 * BLOCK)
-
 static velum_status init_digit(const vl_params *p, uint32_t e, vl_base_ext *out) {
     const vl_ring *ring = &p->ring;
     uint32_t alpha = p->literal.digit_limbs, begin = e - e % alpha, end = e + 1, targets = 0;
@@ -72,14 +67,6 @@ uint64_t vl_bases_hat_inv(const vl_params *p, uint32_t i, uint32_t nq) {
     return p->bases->from_q[vl_bases_digit_end(p, i / alpha, nq) - 1].hat_inv[i % alpha];
 }
 
-static void prefetch(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t at, size_t n) {
-    size_t end = at + BLOCK < n ? at + BLOCK : n;
-    for (uint32_t i = 0; i < e->sources; i++)
-        for (size_t k = at; k < end; k += 8) __builtin_prefetch(y[i] + k, 0, 3);
-    for (uint32_t j = 0; j < e->targets; j++)
-        for (size_t k = at; k < end; k += 8) __builtin_prefetch(dst[j] + k, 1, 3);
-}
-
 // The targets [first, first + count) of a table alone.
 static void extend_some(const vl_base_ext *e, uint32_t first, uint32_t count, uint64_t *const *dst,
                         const uint64_t *const *y, size_t n) {
@@ -88,11 +75,9 @@ static void extend_some(const vl_base_ext *e, uint32_t first, uint32_t count, ui
     some.targets = count;
     some.hat = e->hat + (size_t)first * e->sources;
     some.q_mod = e->q_mod + first;
+    some.start = e->start + first;
     for (uint32_t i = 0; i < count; i++) some.to[i] = e->to[first + i];
-    for (size_t at = 0; at < n; at += BLOCK) {
-        prefetch(&some, dst, y, at + AHEAD, n);
-        some.to[0]->k->base_extend(&some, dst, y, at, n - at < BLOCK ? n - at : BLOCK);
-    }
+    some.to[0]->k->base_extend(&some, dst, y, 0, n);
 }
 
 void vl_bases_extend_digit(const vl_params *p, uint32_t j, uint32_t nq, uint32_t first, uint32_t last,

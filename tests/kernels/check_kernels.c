@@ -494,6 +494,68 @@ static void extend(void **arg) {
             }
 }
 
+// The largest sums that a table allows: every hat and -Q are p - 1, every source is q - 1 (in the first half: or
+// another extreme).
+static void check_extend_largest(const vl_kernels *k, const uint64_t *q, uint32_t sources, uint32_t targets) {
+    static vl_modulus m[VL_BASE_MAX + 8];
+    const vl_modulus *p[VL_BASE_MAX + 8];
+    uint64_t *y[VL_BASE_MAX], *d[8];
+    const size_t n = 203;
+    for (uint32_t i = 0; i < sources + targets; i++) {
+        assert_int_equal(vl_modulus_init(&m[i], q[i], 4, k), VELUM_OK);
+        p[i] = &m[i];
+    }
+    vl_base_ext e;
+    assert_int_equal(vl_base_ext_init(&e, p, sources, p + sources, targets), VELUM_OK);
+    for (uint32_t j = 0; j < targets; j++) {
+        const uint64_t h = p[sources + j]->q - 1;
+        const u128 square = (u128)h * h;
+        for (uint32_t i = 0; i < sources; i++) e.hat[j * sources + i] = h;
+        e.q_mod[j] = 1;
+        e.start[j].lo = -((uint64_t)square & ((1ull << 52) - 1)) * ((sources + 1) / 2);
+        e.start[j].hi = -(uint64_t)(square >> 52) * ((sources + 1) / 2);
+        d[j] = kernel_limb(n);
+    }
+    for (uint32_t i = 0; i < sources; i++) {
+        kernel_words(y[i] = kernel_limb(n), n, q[i], FILL_MAX);
+        kernel_words(y[i], n / 2, q[i], FILL_EDGES);
+    }
+    k->base_extend(&e, d, (const uint64_t *const *)y, 0, n);
+    for (size_t c = 0; c < n; c++) {
+        u128 f = (u128)1 << 57, sum = 0;
+        for (uint32_t i = 0; i < sources; i++) {
+            f += (u128)(y[i][c] >> e.shift[i]) * e.ratio[i];
+            sum += y[i][c];
+        }
+        sum += f >> 58;
+        for (uint32_t j = 0; j < targets; j++)
+            if (d[j][c] != sum * (p[sources + j]->q - 1) % p[sources + j]->q)
+                fail_msg("%s/base_extend: %u to %u primes, the largest sums, target %u, coefficient %zu", k->name,
+                         sources, targets, j, c);
+    }
+    vl_base_ext_clear(&e);
+    for (uint32_t i = 0; i < sources; i++) assert_true(kernel_limb_free(y[i]));
+    for (uint32_t j = 0; j < targets; j++) assert_true(kernel_limb_free(d[j]));
+    for (uint32_t i = 0; i < sources + targets; i++) vl_modulus_clear(&m[i]);
+}
+
+static void extend_largest(void **arg) {
+    (void)arg;
+    const unsigned bits[][2] = {{50, 50}, {50, 30}, {30, 50}, {45, 46}};
+    for (unsigned b = 0; b < sizeof bits / sizeof *bits; b++) {
+        uint64_t from[VL_BASE_MAX], to[8], q[VL_BASE_MAX + 8];
+        assert_int_equal(vl_arith_primes(4, bits[b][0], NULL, 0, VL_BASE_MAX, from), VELUM_OK);
+        assert_int_equal(vl_arith_primes(4, bits[b][1], from, VL_BASE_MAX, 8, to), VELUM_OK);
+        for (uint32_t sources = 1; sources <= VL_BASE_MAX; sources++) {
+            const uint32_t targets = 1 + sources % 8;
+            memcpy(q, from, sources * sizeof *q);
+            memcpy(q + sources, to, targets * sizeof *q);
+            for (const vl_kernels *const *k = families(); *k != NULL; k++)
+                check_extend_largest(*k, q, sources, targets);
+        }
+    }
+}
+
 // --- the records ---
 
 static void records(void **arg) {
@@ -540,6 +602,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(mixes),
         cmocka_unit_test(lifts),
         cmocka_unit_test(extend),
+        cmocka_unit_test(extend_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
