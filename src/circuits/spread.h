@@ -56,6 +56,7 @@ typedef struct vl_spread_cost { // counts at work, for plans and explain
 } vl_spread_cost;
 vl_spread_cost vl_spread_count(const vl_spread *s);
 
+#define VL_SPREAD_TABLE (UINT64_C(1) << 25)     // words of scalars that a run makes at a time, if one row needs no more
 typedef struct vl_spread_coded vl_spread_coded; // with integer weights and encoded patterns
 // factor[source]: weights become the integers round(weight factor), patterned ones the polynomials with coefficients
 // round(factor weight pattern). bias_scale: of the result. VELUM_E_VALUE for |weight pattern factor| of 2^50 or more,

@@ -6,7 +6,6 @@
 #include "circuits/spread.h"
 #include "ring/subring.h"
 
-#define VL_SPREAD_TABLE (UINT64_C(1) << 25) // words of scalars that are made at a time, if one row needs no more
 #define VL_SPREAD_GROUP_ROWS 64
 #define VL_SPREAD_MAX_ROW 4096        // copies in one output
 #define VL_SPREAD_WEIGHT_LIMIT 0x1p50 // |coefficient| below it is rounded by an addition, see spread_apply.c

@@ -22,7 +22,8 @@
 // is 7 deviations away (3 bits: slots and requests are not equally noisy), and an estimate may be half of what is (1
 // bit).
 #define PRECISION 11
-#define TARGETS 4 // of spread maps: limbs at a time
+#define TARGETS 4   // of spread maps: limbs at a time
+#define THREADS 4.0 // that scratch is planned for, on every machine
 #define TERMS_A_MAP 2
 #define TILINGS_MOST 64
 #define SHOWN 3 // that were not chosen
@@ -144,10 +145,21 @@ static uint32_t last_reader(const vl_nn_pictures *p, uint32_t stage) {
     return last;
 }
 
-// Most bytes of ciphertexts and scratch at any time, and of weights all along.
+// Bytes of scratch that map m takes.
+static double scratch_of(const vl_nn_pictures *p, const tiled *t, const vl_nn_ring *r, uint32_t m) {
+    const vl_nn_spread_size *s = &t->size[m];
+    const uint32_t level = p->stage[t->stage[m]].level + 1u, d = digits_of(r, level);
+    double limbs = (double)s->cost.decompositions * (level + TARGETS * d) + 2.0 * (double)s->cost.rotations +
+                   2.0 * s->outputs * (1.0 + r->special) + THREADS * TARGETS;
+    double scalars = fmin((double)s->cost.products * 2 * t->tiling.period, (double)VL_SPREAD_TABLE);
+    return limbs * ldexp(8, (int)r->log_n) + 8 * scalars;
+}
+
+// Bytes of ciphertexts and of scratch, the most of each at any time, since scratch is kept; of weights, and of the
+// ring's tables.
 static velum_status memory_of(const vl_nn_pictures *p, const tiled *t, const vl_nn_ring *r, uint64_t *out) {
     const double limb = ldexp(8, (int)r->log_n), period = t->tiling.period;
-    double most = 0, weights = 0;
+    double most = 0, scratch = 0, weights = 0;
     uint32_t *last, *cts;
     VL_NN_TAKE(p->l->heap, last, p->stages);
     VL_NN_TAKE(p->l->heap, cts, p->stages);
@@ -156,17 +168,17 @@ static velum_status memory_of(const vl_nn_pictures *p, const tiled *t, const vl_
         cts[i] = cts_of(t, p, i);
     }
     for (uint32_t m = 0; m < t->maps; m++) {
-        const vl_nn_spread_size *s = &t->size[m];
-        const uint32_t i = t->stage[m], level = p->stage[i].level + 1u, d = digits_of(r, level);
-        double live = 0, scratch = (double)s->cost.decompositions * (level + TARGETS * d) +
-                                   2.0 * (double)s->cost.rotations + 2.0 * s->outputs * (1.0 + r->special);
+        const uint32_t i = t->stage[m];
+        double live = 0;
         for (uint32_t v = 0; v < i; v++)
             if (last[v] >= i) live += 2.0 * cts[v] * p->stage[v].level;
         live += 2.0 * cts[i] * p->stage[i].level * (m > 0 && t->stage[m - 1] == i ? 2 : 1);
-        most = fmax(most, (live + scratch) * limb);
-        weights += (double)s->cost.products * 24 + (double)s->patterns * period * 16;
+        most = fmax(most, live * limb);
+        scratch = fmax(scratch, scratch_of(p, t, r, m));
+        weights += (double)t->size[m].cost.products * 40 + (double)t->size[m].patterns * period * 16;
     }
-    *out = (uint64_t)(most + weights);
+    const double tables = (4.0 * (p->depth + r->special) + 8) * limb;
+    *out = (uint64_t)(most + scratch + weights + tables);
     return VELUM_OK;
 }
 
