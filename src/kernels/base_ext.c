@@ -4,32 +4,19 @@
 
 #include <string.h>
 
-// Pairs (h_0, h_1), (h_2, h_3), ... of a target's hats and then -Q mod p.
-static vl_base_start start_of(const vl_base_ext *e, uint32_t j) {
-    const uint64_t *h = e->hat + (size_t)j * e->sources, last = e->to[j]->q - e->q_mod[j];
-    vl_base_start s = {0, 0};
-    for (uint32_t i = 0; i < e->sources; i += 2) {
-        const unsigned __int128 product = (unsigned __int128)h[i] * (i + 1 < e->sources ? h[i + 1] : last);
-        s.lo -= (uint64_t)product & (((uint64_t)1 << 52) - 1);
-        s.hi -= (uint64_t)(product >> 52);
-    }
-    return s;
-}
-
 velum_status vl_base_ext_init(vl_base_ext *e, const vl_modulus *const *from, uint32_t sources,
                               const vl_modulus *const *to, uint32_t targets) {
     VL_FAIL_IF(sources == 0 || sources > VL_BASE_MAX || targets == 0 || targets > VL_BASE_MAX, VELUM_E_LIMIT,
                "a base extension from %u to %u primes", sources, targets);
     for (uint32_t i = 0; i < sources; i++)
         VL_FAIL_IF(from[i]->bits < 28, VELUM_E_LIMIT, "a base extension from a prime of %u bits", from[i]->bits);
-    uint64_t *words = vl_alloc_array((size_t)targets * (sources + 3), sizeof *words);
+    uint64_t *words = vl_alloc_array((size_t)targets * (sources + 1), sizeof *words);
     VL_FAIL_IF(words == NULL, VELUM_E_NOMEM, "no memory for a base extension's constants");
     memset(e, 0, sizeof *e);
     e->sources = sources;
     e->targets = targets;
     e->hat = words;
     e->q_mod = words + (size_t)targets * sources;
-    e->start = (vl_base_start *)(e->q_mod + targets);
     uint64_t q[VL_BASE_MAX];
     for (uint32_t i = 0; i < sources; i++) q[i] = from[i]->q;
     for (uint32_t i = 0; i < sources; i++) {
@@ -43,7 +30,6 @@ velum_status vl_base_ext_init(vl_base_ext *e, const vl_modulus *const *from, uin
         e->to[j] = to[j];
         e->q_mod[j] = vl_arith_product_mod(q, sources, sources, to[j]->q);
         for (uint32_t i = 0; i < sources; i++) e->hat[j * sources + i] = vl_arith_product_mod(q, sources, i, to[j]->q);
-        e->start[j] = start_of(e, j);
     }
     return VELUM_OK;
 }

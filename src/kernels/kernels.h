@@ -30,12 +30,6 @@ typedef struct vl_modulus {
     void *tables;                    // twiddles, owned; layout private to the family
 } vl_modulus;
 
-// Of one target: minus the sums of the low 52 bits and of the high parts of the products h_0 h_1, h_2 h_3, ..., modulo
-// 2^64; h is the target's hats and then -Q mod p. Where Winograd's inner product begins (docs/design/kernels.md).
-typedef struct vl_base_start {
-    uint64_t lo, hi;
-} vl_base_start;
-
 // A prepared basis change: k source primes to m target primes, for one product Q of the sources.
 #define VL_BASE_MAX 64
 typedef struct vl_base_ext {
@@ -43,7 +37,6 @@ typedef struct vl_base_ext {
     const vl_modulus *from[VL_BASE_MAX], *to[VL_BASE_MAX];
     // hat[j * sources + i] = (Q / q_i) mod p_j; q_mod[j] = Q mod p_j; correction constants (see base_extend).
     uint64_t *hat, *q_mod;
-    vl_base_start *start; // of each target
     uint32_t shift[VL_BASE_MAX], ratio[VL_BASE_MAX];
     uint64_t hat_inv[VL_BASE_MAX]; // (Q / q_i)^-1 mod q_i: the caller's scaling (fuse it into ntt_inverse)
 } vl_base_ext;

@@ -75,7 +75,6 @@ static void extend_some(const vl_base_ext *e, uint32_t first, uint32_t count, ui
     some.targets = count;
     some.hat = e->hat + (size_t)first * e->sources;
     some.q_mod = e->q_mod + first;
-    some.start = e->start + first;
     for (uint32_t i = 0; i < count; i++) some.to[i] = e->to[first + i];
     some.to[0]->k->base_extend(&some, dst, y, 0, n);
 }

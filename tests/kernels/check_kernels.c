@@ -509,11 +509,8 @@ static void check_extend_largest(const vl_kernels *k, const uint64_t *q, uint32_
     assert_int_equal(vl_base_ext_init(&e, p, sources, p + sources, targets), VELUM_OK);
     for (uint32_t j = 0; j < targets; j++) {
         const uint64_t h = p[sources + j]->q - 1;
-        const u128 square = (u128)h * h;
         for (uint32_t i = 0; i < sources; i++) e.hat[j * sources + i] = h;
         e.q_mod[j] = 1;
-        e.start[j].lo = -((uint64_t)square & ((1ull << 52) - 1)) * ((sources + 1) / 2);
-        e.start[j].hi = -(uint64_t)(square >> 52) * ((sources + 1) / 2);
         d[j] = kernel_limb(n);
     }
     for (uint32_t i = 0; i < sources; i++) {

@@ -94,18 +94,14 @@ INLINE wide_consts wide_consts_of(const vl_modulus *m) {
     return (wide_consts){consts_of(m), splat(m->r52), splat(m->r52_shoup), splat(m->barrett52)};
 }
 
-// (hi 2^52 + lo mod 2^52) mod q for hi < 2^52.
+// (hi 2^52 + lo) mod q for any lo and hi + lo / 2^52 < 2^52.
 // hi r52 less one multiple of q is in [0, 2q), lo mod 2^52 less another in [0, 2q): together below 4q < 2^52.
-INLINE vec reduce_carried(vec lo, vec hi, const wide_consts *k) {
+INLINE vec reduce_wide(vec lo, vec hi, const wide_consts *k) {
+    hi = vadd(hi, _mm512_srli_epi64(lo, 52));
     vec quotient = mul_hi(mul_hi(zero(), hi, k->r52_shoup), lo, k->barrett);
     vec r = mul_lo(mul_lo(lo, hi, k->r52), quotient, k->c.minus_q);
     r = vand(r, k->c.mask);
     return subtract_once(subtract_once(r, k->c.q2), k->c.q);
-}
-
-// (hi 2^52 + lo) mod q for any lo and hi + lo / 2^52 < 2^52.
-INLINE vec reduce_wide(vec lo, vec hi, const wide_consts *k) {
-    return reduce_carried(lo, vadd(hi, _mm512_srli_epi64(lo, 52)), k);
 }
 
 // x mod q for x < 2^52

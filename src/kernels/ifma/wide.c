@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums of many products, automorphisms. Sums are kept as low and high halves of the products, in
+// Sums of many products, changes of base, automorphisms. Sums are kept as low and high halves of the products, in
 // registers; each result is reduced once.
 #include "kernels/ifma/ifma.h"
 
@@ -150,6 +150,74 @@ void vl_ifma_dot_scalar(const vl_modulus *m, uint64_t *dst, const uint64_t *cons
     size_t at = 0;
     for (; at + ROWS * LANES <= n; at += ROWS * LANES) dot_scalar_rows(&k, dst, x, s, count, at, ROWS);
     for (; at < n; at += LANES) dot_scalar_rows(&k, dst, x, s, count, at, 1);
+}
+
+// Limbs lie far apart, and hardware prefetching does not keep up with a dozen streams that each cross a page every 512
+// words: words so far ahead are asked for, a few at a time where the work is.
+#define AHEAD 64
+
+// Targets [first, first + targets) of coefficients [at, at + 8 rows); prefetches those `ahead` further on.
+INLINE void extend_targets(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, const vec *v,
+                           size_t at, size_t ahead, uint32_t first, unsigned targets, unsigned rows, __mmask8 part,
+                           bool whole) {
+    sums s[2];
+#pragma GCC unroll 2
+    for (unsigned t = 0; t < targets; t++) { // v Q is one more product: v <= 64 times -Q mod p
+        const vec minus_q = splat(e->to[first + t]->q - e->q_mod[first + t]);
+        clear(&s[t], rows);
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < rows; r++) {
+            if (ahead) __builtin_prefetch(dst[first + t] + at + ahead + r * LANES, 1, 3);
+            accumulate(&s[t], r, v[r], minus_q);
+        }
+    }
+    const uint64_t *hat = e->hat + (size_t)first * e->sources;
+    for (uint32_t i = 0; i < e->sources; i++) {
+        vec x[ROWS];
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < rows; r++) x[r] = get(y[i] + at + r * LANES, part, whole);
+#pragma GCC unroll 2
+        for (unsigned t = 0; t < targets; t++) {
+            const vec h = splat(hat[t * e->sources + i]);
+#pragma GCC unroll 4
+            for (unsigned r = 0; r < rows; r++) accumulate(&s[t], r, x[r], h);
+        }
+    }
+#pragma GCC unroll 2
+    for (unsigned t = 0; t < targets; t++) {
+        const wide_consts k = wide_consts_of(e->to[first + t]);
+        finish(dst[first + t] + at, &s[t], rows, e->sources >= VL_IFMA_PLAIN_TERMS, &k, part, whole);
+    }
+}
+
+INLINE void extend_rows(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t at, size_t ahead,
+                        unsigned rows, __mmask8 part, bool whole) {
+    vec v[ROWS];
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < rows; r++) v[r] = zero();
+    for (uint32_t i = 0; i < e->sources; i++) {
+        const vec ratio = splat(e->ratio[i]);
+        const __m128i shift = _mm_cvtsi32_si128((int)e->shift[i]);
+#pragma GCC unroll 4
+        for (unsigned r = 0; r < rows; r++) {
+            if (ahead) __builtin_prefetch(y[i] + at + ahead + r * LANES, 0, 3);
+            vec top = _mm512_srl_epi64(get(y[i] + at + r * LANES, part, whole), shift);
+            v[r] = vadd(v[r], _mm512_mul_epu32(top, ratio));
+        }
+    }
+    const vec one = splat(1);
+#pragma GCC unroll 4
+    for (unsigned r = 0; r < rows; r++) v[r] = _mm512_srli_epi64(vadd(_mm512_srli_epi64(v[r], 57), one), 1);
+    uint32_t j = 0;
+    for (; j + 2 <= e->targets; j += 2) extend_targets(e, dst, y, v, at, ahead, j, 2, rows, part, whole);
+    if (j < e->targets) extend_targets(e, dst, y, v, at, ahead, j, 1, rows, part, whole);
+}
+
+void vl_ifma_base_extend(const vl_base_ext *e, uint64_t *const *dst, const uint64_t *const *y, size_t begin, size_t n) {
+    size_t at = begin, end = begin + n;
+    for (; at + ROWS * LANES + AHEAD <= end; at += ROWS * LANES) extend_rows(e, dst, y, at, AHEAD, ROWS, 0xff, true);
+    for (; at + ROWS * LANES <= end; at += ROWS * LANES) extend_rows(e, dst, y, at, 0, ROWS, 0xff, true);
+    for (; at < end; at += LANES) extend_rows(e, dst, y, at, 0, 1, tail_mask(end - at), false);
 }
 
 void vl_ifma_automorphism_part(const vl_automorphism *a, uint64_t *dst, const uint64_t *src, size_t begin, size_t n) {
