@@ -16,7 +16,7 @@ enum { CLI_OK = 0, CLI_OTHER = 1, CLI_USAGE = 2, CLI_BAD_INPUT = 3, CLI_REFUSED 
 #define CLI_OPTIONS(X)                                                                                                 \
     X(OUTPUT, "output", 'o', "FILE", "where the result goes")                                                          \
     X(CALIBRATION, "calibration", 0, "TABLE", "inputs to find value ranges with (CSV, NPY, NPZ)")                      \
-    X(TARGET, "target", 0, "WHAT", "latency: one request, soonest (default); throughput: many at a time")              \
+    X(TARGET, "target", 0, "WHAT", "latency: one request, soonest; throughput: many (default with --batch)")           \
     X(BATCH, "batch", 0, "N", "requests in one go (default: 1, or as many as fit with --target throughput)")           \
     X(MEMORY, "memory", 0, "SIZE", "ceiling for the server's memory, such as 512M or 16G (default 16G)")               \
     X(SECURITY, "security", 0, "BITS", "128 (default), 192 or 256")                                                    \

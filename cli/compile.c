@@ -28,6 +28,7 @@ static int read_options(const cli_args *args, velum_compile_options *o) {
         return cli_fail(CLI_USAGE, "compile: --target is latency or throughput, not '%s'", target);
     o->target = target && strcmp(target, "throughput") == 0 ? VELUM_THROUGHPUT : VELUM_LATENCY;
     int code = cli_number(args, CLI_BATCH, 1, 1u << 24, &o->batch);
+    if (!target && o->batch > 1) o->target = VELUM_THROUGHPUT;
     if (code == CLI_OK) code = cli_size(args, CLI_MEMORY, &o->memory_bytes);
     if (code == CLI_OK) code = cli_number(args, CLI_SECURITY, 128, 256, &security);
     if (code == CLI_OK && security && security != 128 && security != 192 && security != 256)
@@ -62,8 +63,10 @@ static int report(const cli_args *args, const char *client, const velum_buffer *
                info.lanes == 1 ? "" : "s", cli_seconds(info.predicted_seconds).s, cli_bytes(info.memory_bytes).s);
         printf("%-9s keys %s once, query %s, answer %s\n", "messages", cli_bytes(info.eval_key_bytes).s,
                cli_bytes(info.query_bytes).s, cli_bytes(info.answer_bytes).s);
-        printf("%-9s about %s expected, declared at most %s; before rounding and the last activation\n", "error",
-               cli_error_bits(info.error_expected).s, cli_error_bits(info.error_bound).s);
+        printf("%-9s about %s expected, %s%s; before rounding and the last activation\n", "error",
+               cli_error_bits(info.error_expected).s,
+               info.error_bound < 1 ? "declared at most " : "too deep for a bound",
+               info.error_bound < 1 ? cli_error_bits(info.error_bound).s : "");
         printf("\nnext: velum keygen %s --secret my.key --eval my.evk\n", client);
     }
     velum_program_free(p);

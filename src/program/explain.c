@@ -271,8 +271,11 @@ velum_status vl_program_explain(const vl_program *p, vl_writer *w) {
     explain_bootstrap(p, w);
     say(w, "error      ");
     if (m->error_expected > 0) say(w, "about 2^%.1f expected, ", log2(m->error_expected));
-    say(w, "declared bound 2^%.1f before the epilogue; bootstraps: %u\n", log2(m->error_bound + 1e-300),
-        count_bootstraps(p));
+    if (m->error_bound < 1)
+        say(w, "declared bound 2^%.1f before the epilogue; ", log2(m->error_bound + 1e-300));
+    else
+        say(w, "too deep for a bound; ");
+    say(w, "bootstraps: %u\n", count_bootstraps(p));
     explain_inputs(m, w);
     explain_prologue(m, w);
     explain_ops(p, outline, keys, w);
