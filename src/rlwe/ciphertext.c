@@ -9,13 +9,22 @@ static vl_ciphertext lay_out(const vl_params *p, uint64_t *words, uint16_t level
     return ct;
 }
 
-velum_status vl_ciphertext_new(const vl_params *p, uint16_t level, uint8_t degree, vl_ciphertext *out) {
+static velum_status allocate(const vl_params *p, uint16_t level, uint8_t degree, void *(*take)(size_t),
+                             vl_ciphertext *out) {
     assert(level >= 1 && level <= p->ring.q_count && (degree == 1 || degree == 2));
-    uint64_t *words = vl_alloc((degree + 1) * vl_poly_bytes(&p->ring, level, 0));
+    uint64_t *words = take((degree + 1) * vl_poly_bytes(&p->ring, level, 0));
     VL_FAIL_IF(!words, VELUM_E_NOMEM, "no memory for a ciphertext of %u limbs", level);
     *out = lay_out(p, words, level, degree);
     out->block = words;
     return VELUM_OK;
+}
+
+velum_status vl_ciphertext_new(const vl_params *p, uint16_t level, uint8_t degree, vl_ciphertext *out) {
+    return allocate(p, level, degree, vl_alloc, out);
+}
+
+velum_status vl_ciphertext_new_raw(const vl_params *p, uint16_t level, uint8_t degree, vl_ciphertext *out) {
+    return allocate(p, level, degree, vl_alloc_raw, out);
 }
 
 void vl_ciphertext_free(vl_ciphertext *ct) {

@@ -50,7 +50,9 @@ typedef struct vl_ciphertext {
     uint16_t capacity; // limbs a polynomial that the block has room for
 } vl_ciphertext;
 
-velum_status vl_ciphertext_new(const vl_params *p, uint16_t level, uint8_t degree, vl_ciphertext *out);
+velum_status vl_ciphertext_new(const vl_params *p, uint16_t level, uint8_t degree, vl_ciphertext *out); // zero
+// Not zeroed: for results that are written whole, whose memory the threads that write it then touch first.
+velum_status vl_ciphertext_new_raw(const vl_params *p, uint16_t level, uint8_t degree, vl_ciphertext *out);
 void vl_ciphertext_free(vl_ciphertext *ct);
 vl_ciphertext vl_ciphertext_take(const vl_params *p, vl_arena *arena, uint16_t level, uint8_t degree);
 void vl_ciphertext_copy(vl_exec *x, const vl_params *p, vl_ciphertext *d, const vl_ciphertext *a);

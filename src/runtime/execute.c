@@ -144,7 +144,7 @@ static velum_status make_one(each_run *e, vl_exec *x, uint32_t i) {
         *out = in[0];
         from[0]->ct[i].block = NULL;
     } else {
-        VL_TRY(vl_ciphertext_new(s->r->params, vl_runtime_room(s->r->program, op), 1, out));
+        VL_TRY(vl_ciphertext_new_raw(s->r->params, vl_runtime_room(s->r->program, op), 1, out));
     }
     VL_TRY(apply(s, x, op, i, out, &in[0], sources == 2 ? &in[1] : NULL));
     out->scale = s->r->program->values[op->dst].scale; // equal within 2^-40 by the verifier: drop the rounding
@@ -218,7 +218,7 @@ static velum_status run_each(const vl_op_work *s, vl_exec *x, const vl_op *op, v
 
 // ---- the whole ----
 static velum_status make_all(const vl_params *p, uint16_t level, vl_held *v) {
-    for (uint32_t i = 0; i < v->count; i++) VL_TRY(vl_ciphertext_new(p, level, 1, &v->ct[i]));
+    for (uint32_t i = 0; i < v->count; i++) VL_TRY(vl_ciphertext_new_raw(p, level, 1, &v->ct[i]));
     return VELUM_OK;
 }
 

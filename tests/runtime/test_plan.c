@@ -10,7 +10,7 @@ static velum_status counted_new(const vl_params *p, uint16_t level, uint8_t degr
     uint64_t own = (degree + 1u) * vl_poly_bytes(&p->ring, level, 0), live = (live_bytes += own), peak = peak_bytes;
     while (live > peak && !atomic_compare_exchange_weak(&peak_bytes, &peak, live)) {
     }
-    return vl_ciphertext_new(p, level, degree, out);
+    return vl_ciphertext_new_raw(p, level, degree, out);
 }
 
 static uint32_t ring_degree; // the block's size is not told when it goes
@@ -25,12 +25,12 @@ static velum_status left_as_it_is(vl_exec *x, const vl_eval_keys *keys, vl_ciphe
     return VELUM_OK;
 }
 
-#define vl_ciphertext_new counted_new
+#define vl_ciphertext_new_raw counted_new
 #define vl_ciphertext_free counted_free
 #define vl_rlwe_rerandomise left_as_it_is
 #include "runtime/execute.c"
 #include "runtime/runtime.c"
-#undef vl_ciphertext_new
+#undef vl_ciphertext_new_raw
 #undef vl_ciphertext_free
 #undef vl_rlwe_rerandomise
 
