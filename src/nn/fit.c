@@ -57,6 +57,7 @@ static velum_status watch(vl_nn_lowered *l, const double *features, uint64_t row
                 s[b].row[r] = fmax(s[b].row[r], fabs(x));
             }
             vl_nn_base_at(base, base->arg[1] ? other : NULL, value[b]);
+            VL_TRY(vl_nn_check_reach(base->label, r, value[b], base->n));
         }
     }
     return VELUM_OK;

@@ -139,6 +139,8 @@ void vl_nn_form_range(const vl_nn_lowered *l, const vl_nn_form *f, double *lo, d
 bool vl_nn_form_is_base(const vl_nn_lowered *l, const vl_nn_form *f, uint32_t *base);
 // What a function takes on [x, y], by element.
 void vl_nn_act_range(const vl_nn_act *a, uint32_t n, const double *x, const double *y, double *lo, double *hi);
+// Refuses a calibration row (from 0) under which what `label` computes is not finite or beyond 1e30: VELUM_E_VALUE.
+velum_status vl_nn_check_reach(const char *label, uint64_t row, const double *x, uint32_t n);
 // Ranges of a base's elements from its arguments'.
 velum_status vl_nn_base_range(const vl_nn_lowered *l, vl_nn_base *base);
 velum_status vl_nn_add_base(vl_nn_lowered *l, vl_nn_base_kind kind, const vl_nn_form *a, const vl_nn_form *b,

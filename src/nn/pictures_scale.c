@@ -42,6 +42,7 @@ static velum_status watch(const vl_nn_pictures *p, const double *features, uint6
             vl_nn_form_at(p->stage[i].form, value, value[i]);
             look(&p->stage[i], value[i], &w[i]);
             if (i < l->base_count) vl_nn_base_at(&l->base[i], NULL, value[i]);
+            VL_TRY(vl_nn_check_reach(i < l->base_count ? l->base[i].label : "outputs", r, value[i], p->stage[i].n));
         }
     }
     return VELUM_OK;

@@ -143,3 +143,15 @@ velum_status vl_nn_base_range(const vl_nn_lowered *l, vl_nn_base *base) {
     vl_free(other);
     return VELUM_OK;
 }
+
+#define REACH_MOST 1e30
+
+velum_status vl_nn_check_reach(const char *label, uint64_t row, const double *x, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) // NaN too
+        VL_FAIL_IF(
+            !(fabs(x[i]) < REACH_MOST), VELUM_E_VALUE,
+            "calibration: row %llu makes values grow beyond %g in '%s': leave it out, or train with a penalty on "
+            "large values",
+            (unsigned long long)(row + 1), REACH_MOST, label);
+    return VELUM_OK;
+}

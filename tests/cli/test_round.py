@@ -156,6 +156,14 @@ class Round(Case):
                  says=["d.npy: calibration: row 3"])
         self.bad(3, "compile", PATIENTS, "-o", self.path("m.velum"), "--calibration", PATIENTS, says="patients.csv: ")
 
+    def test_calibration_that_grows(self):
+        """A row under which the model itself has no answer is named, with the layer."""
+        for net in ("mlp_square", "mlp_silu"):
+            path = os.path.join(command.SOURCE, "tests/nn/nets/%s.onnx" % net)
+            rows = [[0.5] * 8, [0.1] * 8, [1e40] * 8]
+            self.bad(3, "compile", path, "-o", self.path("m.velum"), "--calibration", self.path("g.npy", npy(rows)),
+                     says=["g.npy: calibration: row 3 makes values grow beyond 1e+30 in '"])
+
     def test_one_row_and_threads(self):
         s = sides()
         one = self.path("one.csv", csv_text(ROWS[3:4]))
