@@ -58,6 +58,8 @@ static velum_status bounds_from_rows(vl_nn_lowered *l, vl_nn_plan *p, const doub
     VL_NN_TAKE(l->heap, y, widest);
     for (uint64_t r = 0; r < rows; r++) {
         VL_TRY(vl_nn_form_run(l, features + r * l->prologue.columns, value, output));
+        for (uint32_t b = 1; b < l->base_count; b++)
+            VL_TRY(vl_nn_check_reach(l->base[b].label, r, value[b], l->base[b].n));
         for (uint32_t v = 0; v < p->value_count; v++) {
             const vl_nn_value *at = &p->values[v];
             const double *x = at->form ? y : value[at->base];
