@@ -186,7 +186,7 @@ typedef struct velum_run_options { // zero-initialise: 0 means default
     // checkpoints, not the run. They hold ciphertexts and no secret.
     velum_write_fn keep;
     void *keep_arg;
-    double keep_every;  // seconds from one to the next, at least; 0: 20, and ten times what writing the last one took
+    double keep_every;  // seconds from one to the next, at least; 0: 20, and fifteen times what writing takes
     const void *resume; // a checkpoint of a run of this query; NULL: from the start
     size_t resume_size;
 } velum_run_options;

@@ -8,7 +8,8 @@
 #include <time.h>
 
 #define EVERY 20.0 // seconds
-#define TIMES 10.0 // what writing the last one took
+#define TIMES 15.0 // what writing one takes
+#define RATE 1e9   // bytes a second, until one was written
 #define HEAD_BYTES (2 * (size_t)VL_DIGEST_BYTES + 8 + 4 + 4 + 4 + 8)
 
 static velum_status hand_out(void *arg, const uint8_t *data, size_t size) {
@@ -46,14 +47,16 @@ static velum_status write_all(vl_answering *a, const vl_run_state *state) {
 
 void vl_server_keep(vl_answering *a, const vl_run_state *state) {
     const double now = vl_now(), given = a->o->keep_every;
-    const double every = given > 0 ? given : TIMES * a->took > EVERY ? TIMES * a->took : EVERY;
+    const double bytes = (double)(state ? vl_run_bytes(state) : 0) + (double)(a->w->size - a->answers);
+    const double takes = bytes / (a->rate > 0 ? a->rate : RATE);
+    const double every = given > 0 ? given : TIMES * takes > EVERY ? TIMES * takes : EVERY;
     const double over = now - a->kept - every;
     if (!a->keeping || over < 0) return;
     // Worth half as long a wait again, if less will have to be written then.
     if (state && vl_run_less_ahead(state, every / 2 - over)) return;
     a->keeping = write_all(a, state) == VELUM_OK; // one that fails is the last: the run goes on
     a->kept = vl_now();
-    a->took = a->kept - now;
+    a->rate = bytes / (a->kept - now + 1e-9);
 }
 
 velum_status vl_checkpoint_open(const velum_server *s, const uint8_t query_digest[VL_DIGEST_BYTES], uint32_t groups,

@@ -32,7 +32,7 @@ typedef struct vl_answering { // one query
     vl_writer *w;    // the answer
     size_t answers;  // where the groups' answers begin in it
     bool keeping;
-    double kept, took; // when the last checkpoint was done, and how long it took
+    double kept, rate; // when the last checkpoint was done, and bytes a second of writing it
     uint64_t resumed_at;
 } vl_answering;
 
