@@ -226,9 +226,9 @@ static void mark_stage(run *s, uint32_t stage, const char *name, const vl_cipher
 }
 
 // ct += its rotation by k slots
-static void fold(run *s, vl_ciphertext *ct, int32_t k) {
+static void fold(run *s, vl_ciphertext *ct, int32_t k, bool rescale) {
     uint64_t galois = vl_params_galois(s->p, k);
-    vl_automorphisms_add(s->x, s->keys, &galois, 1, false, ct);
+    vl_automorphisms_add(s->x, s->keys, &galois, 1, rescale, ct);
 }
 
 // In the smaller ring.
@@ -238,7 +238,7 @@ static void slots_to_coeffs_below(run *s, vl_ciphertext *ct) {
     vl_ciphertext t = vl_ciphertext_take(b->low, &s->x->arena, ct->level, 1);
     vl_ringswitch_enter(s->x, &s->own->entry, b->low, &t, ct);
     for (uint32_t f = 0; f < b->plan.stc.factors; f++)
-        vl_diagonal_map_apply(s->x, &s->own->low, &b->stc[f], true, &t, &t);
+        vl_diagonal_map_apply(s->x, &s->own->low, &b->stc[f], true, 0, &t, &t);
     vl_ringswitch_leave(s->x, s->p, b->low, ct, &t);
     vl_arena_release(&s->x->arena, mark);
 }
@@ -251,12 +251,19 @@ static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     }
     const vl_eval_keys *keys = slots_first(b) ? &s->own->low : s->keys;
     for (uint32_t f = 0; f < b->plan.stc.factors; f++) {
-        vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, ct, ct);
-        if (f == 0 && is_sparse(b) && !slots_first(b)) fold(s, ct, INT32_C(1) << b->plan.params.log_slots);
+        vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, 0, ct, ct);
+        if (f == 0 && is_sparse(b) && !slots_first(b)) fold(s, ct, INT32_C(1) << b->plan.params.log_slots, false);
     }
 }
 
-// ct: raised. All factors, the last one not rescaled: (c_0, c_1) over mod_level + 1 limbs.
+// The conjugation alone, where the last factor can take it along; else 0.
+static uint64_t split_image(const run *s) {
+    uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
+    return is_sparse(s->b) && vl_bootstrap_split(&s->b->plan, s->p, galois) == 1 ? galois[0] : 0;
+}
+
+// ct: raised. All factors, the last one, unless it takes the conjugation along, not rescaled: (c_0, c_1) over mod_level
+// + 1 limbs.
 static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
     const vl_bootstrap_params *lit = &b->plan.params;
@@ -264,8 +271,10 @@ static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(&b->plan, s->p, pass, galois)) > 0; pass++)
         vl_automorphisms_add(s->x, s->keys, galois, count, false, ct);
     ct->scale = vl_mod1_reach(&b->plan.mod1.literal) * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
-    for (uint32_t f = 0; f < b->plan.cts.factors; f++)
-        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], f + 1 < b->plan.cts.factors, ct, ct);
+    for (uint32_t f = 0; f < b->plan.cts.factors; f++) {
+        const uint64_t image = f + 1 < b->plan.cts.factors ? 0 : split_image(s);
+        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], image || f + 1 < b->plan.cts.factors, image, ct, ct);
+    }
 }
 
 static void times_i(run *s, vl_ciphertext *ct) {
@@ -283,7 +292,7 @@ static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_cipherte
         im->scale = s->b->x_scale;
         vl_ckks_add(s->x, s->p, re, re, w);
         vl_ckks_rescale(s->x, s->p, re, re);
-    } else {
+    } else if (!split_image(s)) {
         uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
         uint32_t count = vl_bootstrap_split(&s->b->plan, s->p, galois);
         vl_automorphisms_add(s->x, s->keys, galois, count, true, re);
@@ -319,8 +328,7 @@ static velum_status bootstrap(run *s, vl_ciphertext *d, const vl_ciphertext *ct)
         vl_ckks_add(s->x, s->p, &re, &re, &other);
     } else if (slots_first(b)) {
         vl_ckks_mul_plain(s->x, s->p, &re, &re, b->mask, prime_at(s->p, re.level));
-        vl_ckks_rescale(s->x, s->p, &re, &re);
-        fold(s, &re, INT32_C(1) << plan->params.log_slots);
+        fold(s, &re, INT32_C(1) << plan->params.log_slots, true);
     }
     if (!slots_first(b)) slots_to_coeffs(s, &re);
     assert(re.level == plan->out_level && fabs(re.scale - plan->scale) <= 0x1p-30 * plan->scale);

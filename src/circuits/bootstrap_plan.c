@@ -59,7 +59,7 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     VL_TRY(want_key(plan, 0, plan->mod_level));
     if (sparse(b)) // the halves are folded together
         VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots),
-                        b->order == VL_SLOTS_FIRST ? plan->out_level : plan->stc_level - 1u));
+                        b->order == VL_SLOTS_FIRST ? plan->out_level + 1u : plan->stc_level - 1u));
     if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, b->log_n, &plan->stc, plan->stc_level);
     vl_bootstrap_plan *low = vl_alloc(sizeof *low);
     VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");

@@ -66,8 +66,9 @@ velum_status vl_diagonal_map_new(vl_exec *x, const vl_encoder *e, const vl_diago
                                  vl_diagonal_map *out);
 void vl_diagonal_map_free(vl_diagonal_map *m);
 // d = M a at m's level (a's is that or above), scale *= m->scale; with `rescale` one level lower, in the same division.
-// One decomposition, babies - 1 hoisted and giants - 1 whole key switches, one division by P. d may be a.
-void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, bool rescale,
+// One decomposition, babies - 1 hoisted and giants - 1 whole key switches, one division by P. d may be a. image: 0, or
+// a Galois element: d = M a + image(M a), before the division.
+void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, bool rescale, uint64_t image,
                            vl_ciphertext *d, const vl_ciphertext *a);
 // a += its images under galois[0 .. count), count <= 16, then rescaled if asked: one decomposition and one division.
 // Needs less scratch than vl_diagonal_map_apply with two giants.

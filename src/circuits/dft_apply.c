@@ -61,14 +61,14 @@ static void make_still(const apply_job *j, uint32_t i, size_t begin, uint64_t *c
     }
 }
 
-// The same of a turned one; t: two blocks.
-static void make_turned(const apply_job *j, const vl_switch_key *key, uint32_t i, size_t begin, uint64_t *const o[2],
-                        uint64_t *t) {
+// The same of a turned one; lifted: P times limb i < nq of c_0; t: two blocks.
+static void make_turned(const apply_job *j, const vl_switch_key *key, uint32_t i, size_t begin, const uint64_t *lifted,
+                        uint64_t *const o[2], uint64_t *t) {
     const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
     size_t from = vl_automorphism_source(&key->perm, begin, j->block);
     uint64_t *u[2] = {t, t + BLOCK + STAGGER};
     vl_rlwe_limb_apply_key_part(j->p, j->digits, key, i, from, j->block, u[0], u[1]);
-    if (i < j->nq) vl_rlwe_limb_add_lifted_part(j->p, i, u[0], part_of(j, j->in->c[0], i, from), j->block);
+    if (i < j->nq) m->k->add(m, u[0], u[0], lifted + from, j->block);
     for (uint32_t c = 0; c < 2; c++) m->k->automorphism_part(&key->perm, o[c], u[c], begin, j->block);
 }
 
@@ -146,7 +146,9 @@ static void sum_giant(const apply_job *j, uint32_t g, uint32_t i, size_t begin, 
 static void products_limb(void *arg, size_t item, uint32_t slot) {
     const apply_job *j = arg;
     uint32_t i = (uint32_t)item, babies = j->map->babies;
-    uint64_t *made = j->scratch + slot * j->slot_words, *t = made + (size_t)2 * babies * (BLOCK + STAGGER);
+    uint64_t *lifted = j->scratch + slot * j->slot_words, *made = lifted + j->p->ring.n;
+    uint64_t *t = made + (size_t)2 * babies * (BLOCK + STAGGER);
+    if (i < j->nq && babies > 1) vl_rlwe_limb_lift(j->p, i, lifted, part_of(j, j->in->c[0], i, 0));
     for (size_t begin = 0; begin < j->p->ring.n; begin += j->block) {
         for (uint32_t b = 0; b < babies; b++) {
             uint64_t *o[2] = {made + (size_t)2 * b * (BLOCK + STAGGER), made + (size_t)(2 * b + 1) * (BLOCK + STAGGER)};
@@ -154,15 +156,15 @@ static void products_limb(void *arg, size_t item, uint32_t slot) {
             if (b == 0)
                 make_still(j, i, begin, o);
             else
-                make_turned(j, j->key[b], i, begin, o, t);
+                make_turned(j, j->key[b], i, begin, lifted, o, t);
         }
         for (uint32_t g = 0; g < j->map->giants; g++) sum_giant(j, g, i, begin, made, t);
     }
 }
 
-// Scratch of a slot: the babies' blocks, and two blocks, or those of a sum.
-static size_t slot_words(uint32_t babies) {
-    return (size_t)2 * babies * (BLOCK + STAGGER) + (2 + GROUP) * (size_t)BLOCK + 2 * STAGGER;
+// Scratch of a slot: a limb, the babies' blocks, and two blocks, or those of a sum.
+static size_t slot_words(const vl_params *p, uint32_t babies) {
+    return p->ring.n + (size_t)2 * babies * (BLOCK + STAGGER) + (2 + GROUP) * (size_t)BLOCK + 2 * STAGGER;
 }
 
 static pair take_pair(vl_exec *x, const vl_params *p, uint32_t nq) {
@@ -193,8 +195,18 @@ static void divide_sum(vl_exec *x, const vl_params *p, const pair *sum, uint32_t
     if (rescale) d->scale /= (double)p->literal.q[left];
 }
 
+// The sum += its image, both over QP.
+static void add_image(vl_exec *x, const vl_eval_keys *keys, uint64_t galois, const pair *sum, uint32_t nq) {
+    const vl_params *p = keys->params;
+    size_t mark = vl_arena_mark(&x->arena);
+    pair t = take_pair(x, p, nq);
+    for (uint32_t i = 0; i < 2; i++) vl_ring_copy(x, &p->ring, t.c[i], sum->c[i]);
+    vl_rlwe_turn_add(x, p, key_of(keys, galois, nq), t.c, sum->c);
+    vl_arena_release(&x->arena, mark);
+}
+
 void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *map, bool rescale,
-                           vl_ciphertext *d, const vl_ciphertext *a) {
+                           uint64_t image, vl_ciphertext *d, const vl_ciphertext *a) {
     const vl_params *p = keys->params;
     uint32_t nq = map->level, own = map->giants;
     assert(a->degree == 1 && a->level >= nq && d->capacity >= nq);
@@ -212,7 +224,7 @@ void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagon
     vl_digits digits = {0};
     if (map->babies > 1) digits = vl_rlwe_decompose(x, p, in.c[1], &x->arena);
     j.digits = &digits;
-    j.slot_words = slot_words(map->babies);
+    j.slot_words = slot_words(p, map->babies);
     each_limb(x, &j, products_limb);
     vl_arena_release(&x->arena, inside);
     for (uint32_t g = 0; g < map->giants; g++)
@@ -220,6 +232,7 @@ void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagon
     assert(own < map->giants);
     for (uint32_t g = 0; g < map->giants; g++)
         if (g != own) vl_rlwe_turn_add(x, p, key_for(keys, map->giant[g], nq), j.kept[g].c, j.kept[own].c);
+    if (image) add_image(x, keys, image, &j.kept[own], nq);
     d->scale = a->scale * map->scale;
     divide_sum(x, p, &j.kept[own], nq, rescale, d);
     vl_arena_release(&x->arena, mark);
@@ -230,12 +243,14 @@ static void images_limb(void *arg, size_t item, uint32_t slot) {
     const apply_job *j = arg;
     uint32_t i = (uint32_t)item;
     const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
-    uint64_t *o[2] = {j->scratch + slot * j->slot_words, o[0] + BLOCK + STAGGER}, *t = o[1] + BLOCK + STAGGER;
+    uint64_t *lifted = j->scratch + slot * j->slot_words;
+    uint64_t *u = lifted + j->p->ring.n, *o[2] = {u, u + BLOCK + STAGGER}, *t = o[1] + BLOCK + STAGGER;
+    if (i < j->nq && j->count > 0) vl_rlwe_limb_lift(j->p, i, lifted, part_of(j, j->in->c[0], i, 0));
     for (size_t begin = 0; begin < j->p->ring.n; begin += j->block) {
         uint64_t *d[2] = {part_of(j, j->sum.c[0], i, begin), part_of(j, j->sum.c[1], i, begin)};
         make_still(j, i, begin, d);
         for (uint32_t b = 0; b < j->count; b++) {
-            make_turned(j, j->key[b], i, begin, o, t);
+            make_turned(j, j->key[b], i, begin, lifted, o, t);
             for (uint32_t c = 0; c < 2; c++) m->k->add(m, d[c], d[c], o[c], j->block);
         }
     }
@@ -250,10 +265,15 @@ void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *
     for (uint32_t b = 0; b < count; b++) j.key[b] = key_of(keys, galois[b], a->level);
     j.sum = take_pair(x, p, a->level);
     size_t inside = vl_arena_mark(&x->arena);
-    vl_digits digits = vl_rlwe_decompose(x, p, a->c[1], &x->arena);
+    vl_digits digits = {0};
+    if (count > 1)
+        digits = vl_rlwe_decompose(x, p, a->c[1], &x->arena);
+    else
+        j.count = 0; // one alone stores no digits
     j.digits = &digits;
-    j.slot_words = 4 * (BLOCK + STAGGER);
+    j.slot_words = p->ring.n + 4 * (BLOCK + STAGGER);
     each_limb(x, &j, images_limb);
+    if (count == 1) vl_rlwe_turn_add(x, p, j.key[0], a->c, j.sum.c);
     vl_arena_release(&x->arena, inside);
     divide_sum(x, p, &j.sum, j.nq, rescale, a);
     vl_arena_release(&x->arena, mark);
@@ -262,7 +282,7 @@ void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *
 size_t vl_diagonal_map_scratch(const vl_params *p, uint32_t babies, uint32_t giants, uint16_t level) {
     size_t qp = vl_arena_need(vl_poly_bytes(&p->ring, level, p->ring.p_count)), threads = vl_cpu_count();
     size_t digits = vl_rlwe_digits_bytes(p, level), rlwe = vl_rlwe_scratch(p, level);
-    size_t products = digits + threads * vl_arena_need(slot_words(babies) * sizeof(uint64_t));
+    size_t products = digits + threads * vl_arena_need(slot_words(p, babies) * sizeof(uint64_t));
     size_t most = products > digits + rlwe ? products : digits + rlwe;
-    return vl_arena_need(giants * sizeof(pair)) + 2 * giants * qp + most + 256;
+    return vl_arena_need(giants * sizeof(pair)) + 2 * (giants + 1) * qp + most + 256;
 }

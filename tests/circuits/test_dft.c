@@ -75,7 +75,7 @@ static void check_factor(const vl_dft_plan *plan, uint32_t factor, uint32_t log_
     vl_ciphertext ct = lab_encrypt(&l, v, n, 0x1p40, 3);
     vl_exec x;
     OK(vl_exec_init(&x, 1, vl_diagonal_map_scratch(p, cost.babies + 1, cost.giants + 1, 3)));
-    vl_diagonal_map_apply(&x, &l.keys, &map, true, &ct, &ct);
+    vl_diagonal_map_apply(&x, &l.keys, &map, true, 0, &ct, &ct);
     double error = lab_error(&l, &ct, y, n);
     if (!(error < 0x1p-22)) fail_msg("factor %u of 2^%u: error 2^%.1f", factor, plan->log_slots, log2(error));
     vl_exec_clear(&x);
