@@ -21,6 +21,22 @@ void vl_exec_clear(vl_exec *x) {
     *x = (vl_exec){0};
 }
 
+#define PAGE ((size_t)4096)
+#define PIECE ((size_t)2 << 20)
+
+static void touch_piece(void *arg, size_t item, uint32_t slot) {
+    const vl_arena *a = arg;
+    (void)slot;
+    size_t end = (item + 1) * PIECE < a->size ? (item + 1) * PIECE : a->size;
+    for (size_t at = item * PIECE; at < end; at += PAGE)
+        if (at >= a->used) *(volatile uint8_t *)(a->base + at) = 0;
+}
+
+void vl_exec_touch(vl_exec *x) {
+    size_t pieces = (x->arena.size + PIECE - 1) / PIECE;
+    vl_exec_each(x, vl_exec_slots(x, pieces, 0), pieces, touch_piece, &x->arena);
+}
+
 uint32_t vl_exec_slots(const vl_exec *x, size_t items, size_t slot_bytes) {
     size_t slots = vl_pool_threads(x->pool);
     if (slots > items) slots = items;

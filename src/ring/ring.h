@@ -37,6 +37,9 @@ typedef struct vl_exec {
 } vl_exec;
 velum_status vl_exec_init(vl_exec *x, unsigned threads, size_t arena_bytes); // threads 0: all cores
 void vl_exec_clear(vl_exec *x);
+// Writes to every page of the arena that is not taken, by all threads: the system gives memory page by page when it is
+// first written, and so does so now.
+void vl_exec_touch(vl_exec *x);
 // Items that each need `slot_bytes` of scratch: how many of them may run at the same time, at least 1: no more than
 // threads, items, and what the free part of the arena holds. Plans count vl_cpu_count() slots; a smaller arena only
 // costs parallelism.

@@ -41,6 +41,7 @@ static velum_status load_keys(velum_server *s, const void *data, size_t size, bo
 static velum_status prepare(velum_server *s, const void *keys, size_t size, bool lasting, unsigned threads) {
     const velum_program *p = s->program;
     VL_TRY(vl_exec_init(&s->exec, threads, vl_runtime_plan_threads(p->params, &p->program, threads).scratch));
+    vl_exec_touch(&s->exec); // part of loading, not of the first answer
     VL_TRY(load_keys(s, keys, size, lasting));
     return vl_runtime_new(&s->exec, p->params, p->encoder, &p->program, &s->runtime);
 }

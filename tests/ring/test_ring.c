@@ -346,11 +346,28 @@ static void bad_rings(void **state) {
     assert_int_not_equal(vl_ring_init(&ring, 6, primes, 3, NULL, 0, NULL), VELUM_OK);
 }
 
+// What is taken keeps its bytes; the last page, which is not whole, is there too.
+static void touching_an_arena(void **state) {
+    (void)state;
+    for (unsigned threads = 1; threads <= 2; threads++) {
+        vl_exec x;
+        OK(vl_exec_init(&x, threads, ((size_t)5 << 20) + 192));
+        uint8_t *taken = vl_arena_take(&x.arena, 3 << 20);
+        memset(taken, 0xa5, 3 << 20);
+        vl_exec_touch(&x);
+        for (size_t k = 0; k < 3 << 20; k++) assert_int_equal(taken[k], 0xa5);
+        assert_int_equal(x.arena.used, 3 << 20);
+        vl_arena_release(&x.arena, 0);
+        vl_exec_clear(&x);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(limbwise),  cmocka_unit_test(sums),    cmocka_unit_test(transforms),
-        cmocka_unit_test(rescale),   cmocka_unit_test(uniform), cmocka_unit_test(execution),
-        cmocka_unit_test(bad_rings),
+        cmocka_unit_test(limbwise),   cmocka_unit_test(sums),
+        cmocka_unit_test(transforms), cmocka_unit_test(rescale),
+        cmocka_unit_test(uniform),    cmocka_unit_test(execution),
+        cmocka_unit_test(bad_rings),  cmocka_unit_test(touching_an_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
