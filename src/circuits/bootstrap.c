@@ -282,7 +282,7 @@ static void times_i(run *s, vl_ciphertext *ct) {
 }
 
 // From slots w to EvalMod's inputs: re = w + conj w, and for full slots im = (w - conj w) / i. Sparse slots: re alone,
-// with the rest of the projection. re may be w then.
+// with the rest of the projection, unless the last factor took that along. re may be w then.
 static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_ciphertext *im) {
     if (im) {
         vl_ckks_conjugate(s->x, s->keys, re, w);
