@@ -29,6 +29,13 @@ static bool is_smaller(const vl_bootstrap *b) {
 static bool slots_first(const vl_bootstrap *b) { return b->plan.params.order == VL_SLOTS_FIRST; }
 static double prime_at(const vl_params *p, uint32_t level) { return (double)p->literal.q[level - 1]; }
 
+// What the projection's sums make of q_0 times the reach: a raised message of that size is 1.
+static double raised_scale(const vl_bootstrap *b) {
+    const vl_bootstrap_params *lit = &b->plan.params;
+    double sums = ldexp(1, lit->log_n - 1 - lit->log_slots) / b->plan.raise.subring;
+    return vl_mod1_reach(&b->plan.mod1.literal) * prime_at(b->p, 1) * sums;
+}
+
 // ---- set-up ----
 
 static velum_status make_map(vl_exec *x, const vl_encoder *e, const vl_dft_plan *t, uint32_t f,
@@ -72,8 +79,8 @@ static velum_status make_stc(vl_exec *x, const vl_encoder *e, vl_bootstrap *b, d
 static velum_status set_up(vl_exec *x, const vl_encoder *e, vl_bootstrap *b) {
     const vl_bootstrap_plan *plan = &b->plan;
     uint32_t n = UINT32_C(1) << plan->params.log_slots;
-    double q0 = prime_at(b->p, 1), gap = ldexp(1, plan->params.log_n - 1 - plan->params.log_slots);
-    double raised = vl_mod1_reach(&plan->mod1.literal) * q0 * gap;
+    double raised = raised_scale(b);
+    double q0 = prime_at(b->p, 1);
     bool sparse = is_sparse(b);
     double complex i_value = I, *half = vl_alloc_array(4 * (size_t)n, sizeof *half), *turned = half + 2 * (size_t)n;
     VL_FAIL_IF(!half, VELUM_E_NOMEM, "no memory for a bootstrap");
@@ -182,12 +189,12 @@ static velum_status check_keys(const vl_bootstrap *b, const vl_eval_keys *keys, 
     VL_TRY(check_key_set(b->p, keys, plan->keys, plan->key_count));
     VL_FAIL_IF(!raise->params || memcmp(raise->params->digest, b->p->digest, VL_DIGEST_BYTES) != 0, VELUM_E_MISMATCH,
                "bootstrap: no encapsulation key for these parameters");
-    VL_FAIL_IF(raise->level < plan->top || raise->weight != plan->params.weight, VELUM_E_MISMATCH,
+    VL_FAIL_IF(raise->shape.level != plan->top || raise->shape.weight != plan->params.weight, VELUM_E_MISMATCH,
                "bootstrap: an encapsulation key of weight %u for level %u, weight %u and level %u are needed",
-               raise->weight, raise->level, plan->params.weight, plan->top);
-    VL_FAIL_IF(raise->sums != plan->raise_sums || (raise->sums > 1 && raise->step != 1 << plan->params.log_slots),
-               VELUM_E_MISMATCH, "bootstrap: an encapsulation key that sums %u rotations, %u are needed", raise->sums,
-               plan->raise_sums);
+               raise->shape.weight, raise->shape.level, plan->params.weight, plan->top);
+    VL_FAIL_IF(!vl_encapsulation_same_shape(&raise->shape, &plan->raise), VELUM_E_MISMATCH,
+               "bootstrap: an encapsulation key with %u rotations by %d, %u by %d are needed", raise->shape.sums,
+               raise->shape.step, plan->raise.sums, plan->raise.step);
     if (!slots_first(b)) return VELUM_OK;
     if (b->entry) {
         vl_key_request one = vl_ringswitch_request(&plan->low);
@@ -238,7 +245,7 @@ static void slots_to_coeffs_below(run *s, vl_ciphertext *ct) {
     vl_ciphertext t = vl_ciphertext_take(b->low, &s->x->arena, ct->level, 1);
     vl_ringswitch_enter(s->x, &s->own->entry, b->low, &t, ct);
     for (uint32_t f = 0; f < b->plan.stc.factors; f++)
-        vl_diagonal_map_apply(s->x, &s->own->low, &b->stc[f], true, 0, &t, &t);
+        vl_diagonal_map_apply(s->x, &s->own->low, &b->stc[f], true, NULL, 0, &t, &t);
     vl_ringswitch_leave(s->x, s->p, b->low, ct, &t);
     vl_arena_release(&s->x->arena, mark);
 }
@@ -251,38 +258,45 @@ static void slots_to_coeffs(run *s, vl_ciphertext *ct) {
     }
     const vl_eval_keys *keys = slots_first(b) ? &s->own->low : s->keys;
     for (uint32_t f = 0; f < b->plan.stc.factors; f++) {
-        vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, 0, ct, ct);
+        vl_diagonal_map_apply(s->x, keys, &b->stc[f], true, NULL, 0, ct, ct);
         if (f == 0 && is_sparse(b) && !slots_first(b)) fold(s, ct, INT32_C(1) << b->plan.params.log_slots, false);
     }
 }
 
-// The conjugation alone, where the last factor can take it along; else 0.
-static uint64_t split_image(const run *s) {
-    uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
-    return is_sparse(s->b) && vl_bootstrap_split(&s->b->plan, s->p, galois) == 1 ? galois[0] : 0;
-}
-
-// ct: raised. All factors, the last one, unless it takes the conjugation along, not rescaled: (c_0, c_1) over mod_level
-// + 1 limbs.
+// ct: raised, or after the first factor. All factors that are left; sparse slots: the last one takes the sum with the
+// conjugate and the rest of the projection along. Full slots: the last one is not rescaled, (c_0, c_1) over mod_level +
+// 1 limbs.
 static void coeffs_to_slots(run *s, vl_ciphertext *ct) {
     const vl_bootstrap *b = s->b;
-    const vl_bootstrap_params *lit = &b->plan.params;
     uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
     for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(&b->plan, s->p, pass, galois)) > 0; pass++)
         vl_automorphisms_add(s->x, s->keys, galois, count, false, ct);
-    ct->scale = vl_mod1_reach(&b->plan.mod1.literal) * prime_at(s->p, 1) * ldexp(1, lit->log_n - 1 - lit->log_slots);
-    for (uint32_t f = 0; f < b->plan.cts.factors; f++) {
-        const uint64_t image = f + 1 < b->plan.cts.factors ? 0 : split_image(s);
-        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], image || f + 1 < b->plan.cts.factors, image, ct, ct);
+    for (uint32_t f = b->plan.raise_babies > 0; f < b->plan.cts.factors; f++) {
+        bool last = f + 1 == b->plan.cts.factors;
+        uint32_t images = last && is_sparse(b) ? vl_bootstrap_split(&b->plan, s->p, galois) : 0;
+        vl_diagonal_map_apply(s->x, s->keys, &b->cts[f], !last || is_sparse(b), galois, images, ct, ct);
     }
+}
+
+// w = low raised, the message's scale kept for whoever looks; with the first factor, where that is done along the way.
+static void raise_modulus(run *s, vl_ciphertext *w, vl_ciphertext *low) {
+    const vl_bootstrap *b = s->b;
+    if (b->plan.raise_babies) {
+        low->scale = raised_scale(b);
+        vl_diagonal_map_raise(s->x, &s->own->raise, &b->cts[0], w, low);
+        return;
+    }
+    vl_encapsulation_raise(s->x, &s->own->raise, b->plan.top, w, low);
+    mark_stage(s, 1, "ModRaise", w);
+    w->scale = raised_scale(b);
 }
 
 static void times_i(run *s, vl_ciphertext *ct) {
     for (uint32_t i = 0; i < 2; i++) vl_ring_mul(s->x, &s->p->ring, ct->c[i], ct->c[i], s->b->i_unit);
 }
 
-// From slots w to EvalMod's inputs: re = w + conj w, and for full slots im = (w - conj w) / i. Sparse slots: re alone,
-// with the rest of the projection, unless the last factor took that along. re may be w then.
+// From slots w to EvalMod's inputs: re = w + conj w and im = (w - conj w) / i. Sparse slots: re = w is that already, im
+// is NULL.
 static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_ciphertext *im) {
     if (im) {
         vl_ckks_conjugate(s->x, s->keys, re, w);
@@ -292,10 +306,6 @@ static void split(run *s, const vl_ciphertext *w, vl_ciphertext *re, vl_cipherte
         im->scale = s->b->x_scale;
         vl_ckks_add(s->x, s->p, re, re, w);
         vl_ckks_rescale(s->x, s->p, re, re);
-    } else if (!split_image(s)) {
-        uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
-        uint32_t count = vl_bootstrap_split(&s->b->plan, s->p, galois);
-        vl_automorphisms_add(s->x, s->keys, galois, count, true, re);
     }
     re->scale = s->b->x_scale;
 }
@@ -310,8 +320,7 @@ static velum_status bootstrap(run *s, vl_ciphertext *d, const vl_ciphertext *ct)
     if (slots_first(b)) slots_to_coeffs(s, &low);
     mark_stage(s, 0, "SlotsToCoeffs", &low);
     vl_ciphertext w = vl_ciphertext_take(s->p, arena, plan->top, 1), other;
-    vl_encapsulation_raise(s->x, &s->own->raise, plan->top, &w, &low);
-    mark_stage(s, 1, "ModRaise", &w);
+    raise_modulus(s, &w, &low);
     coeffs_to_slots(s, &w);
     vl_ciphertext re = w;
     if (!is_sparse(b)) {

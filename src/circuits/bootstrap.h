@@ -13,7 +13,9 @@
 //
 // Sparse slots (2^g < N/2): the sum of N/2 / 2^g rotations projects onto the subring, the transforms are of size 2^g,
 // and real and imaginary parts lie side by side in one ciphertext of 2^(g+1) slots: one EvalMod in place of two. The
-// sum is a product of sums: the raise makes the first (rlwe/encapsulate.h), the sum with the conjugate the last.
+// sum is a product of sums: half of it is free where the sparse secret lies in Z[X^2], the raise makes the next
+// (rlwe/encapsulate.h), the sum with the conjugate the last. Where the rotations are few enough, the raise also makes
+// the babies of the first factor of CoeffsToSlots.
 //
 // SlotsToCoeffs first runs its transform at 3 to 5 limbs, where the special primes of the whole chain would be most of
 // the work: it has parameters of its own, a prefix of the chain with as many special primes as that needs, and keys for
@@ -65,14 +67,16 @@ typedef struct vl_bootstrap_plan {
     uint16_t stc_level;           // input of the first StC factor
     uint16_t in_level, out_level; // limbs needed of the input, and of the result
     uint16_t levels_left;         // to spend before the next bootstrap must start
-    uint16_t raise_sums;          // rotations summed by the raise: 0, n, 2 n, .. for n = 2^log_slots; 1: none
-    uint16_t split_sums;          // .. and with the conjugate
-    double scale;                 // of input and result
-    double log2_failure;          // of one bootstrap
-    double precision_bits;        // estimate: -log2 of the mean |error| for full-range random slots
-    uint32_t security_bits;       // the weakest of all keys: 128, 192, 256 or 0
-    uint32_t low_count;           // SlotsToCoeffs first: that many of the requests, the last ones, are for `low`
-    uint32_t key_count;           // for the parameters themselves
+    vl_encapsulation_shape raise;
+    uint16_t raise_babies;  // of the first factor of CoeffsToSlots, which the raise makes; 0: it has its own
+    uint16_t raise_sums;    // rotations by multiples of 2^log_slots that the raise sums; 1: none
+    uint16_t split_sums;    // .. and with the conjugate
+    double scale;           // of input and result
+    double log2_failure;    // of one bootstrap
+    double precision_bits;  // estimate: -log2 of the mean |error| for full-range random slots
+    uint32_t security_bits; // the weakest of all keys: 128, 192, 256 or 0
+    uint32_t low_count;     // SlotsToCoeffs first: that many of the requests, the last ones, are for `low`
+    uint32_t key_count;     // for the parameters themselves
     vl_key_request keys[VL_BOOTSTRAP_MAX_KEYS]; // each once, at its highest level: key_count, then low_count
     vl_params_literal low;                      // SlotsToCoeffs first: parameters of its transform
     uint64_t key_bytes;                         // in memory, encapsulation keys included

@@ -2,13 +2,8 @@
 #include "circuits/bootstrap_keys.h"
 
 vl_lowest vl_bootstrap_lowest(const vl_bootstrap_plan *plan) {
-    return (vl_lowest){.weight = plan->params.weight,
-                       .level = plan->top,
-                       .sums = plan->raise_sums,
-                       .step = INT32_C(1) << plan->params.log_slots,
-                       .low = &plan->low,
-                       .keys = plan->keys + plan->key_count,
-                       .count = plan->low_count};
+    return (vl_lowest){
+        .raise = plan->raise, .low = &plan->low, .keys = plan->keys + plan->key_count, .count = plan->low_count};
 }
 
 velum_status vl_bootstrap_keys_new(vl_exec *x, const vl_bootstrap_plan *plan, const vl_params *p,

@@ -35,11 +35,11 @@ static velum_status want_key(vl_bootstrap_plan *plan, uint64_t galois, uint32_t 
     return VELUM_OK;
 }
 
-// In a ring of degree 2^log_n, that of p or a smaller one.
+// Of the factors from `first` on, in a ring of degree 2^log_n, that of p or a smaller one.
 static velum_status want_transform(vl_bootstrap_plan *plan, const vl_params *p, uint32_t log_n, const vl_dft_plan *t,
-                                   uint32_t level) {
+                                   uint32_t first, uint32_t level) {
     uint64_t mask = (UINT64_C(2) << log_n) - 1;
-    for (uint32_t f = 0; f < t->factors; f++) {
+    for (uint32_t f = first; f < t->factors; f++) {
         int32_t k[256];
         uint32_t count = vl_dft_rotations(t, f, k);
         for (uint32_t i = 0; i < count; i++)
@@ -53,17 +53,17 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
     uint64_t galois[VL_BOOTSTRAP_SUMS - 1];
     for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(plan, p, pass, galois)) > 0; pass++)
         for (uint32_t i = 0; i < count; i++) VL_TRY(want_key(plan, galois[i], plan->top));
-    VL_TRY(want_transform(plan, p, b->log_n, &plan->cts, plan->top));
+    VL_TRY(want_transform(plan, p, b->log_n, &plan->cts, plan->raise_babies > 0, plan->top));
     for (uint32_t i = 0, count = vl_bootstrap_split(plan, p, galois); i < count; i++)
         VL_TRY(want_key(plan, galois[i], plan->mod_level + 1u));
     VL_TRY(want_key(plan, 0, plan->mod_level));
     if (sparse(b)) // the halves are folded together
         VL_TRY(want_key(plan, vl_params_galois(p, INT32_C(1) << b->log_slots),
                         b->order == VL_SLOTS_FIRST ? plan->out_level + 1u : plan->stc_level - 1u));
-    if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, b->log_n, &plan->stc, plan->stc_level);
+    if (b->order == VL_COEFFS_FIRST) return want_transform(plan, p, b->log_n, &plan->stc, 0, plan->stc_level);
     vl_bootstrap_plan *low = vl_alloc(sizeof *low);
     VL_FAIL_IF(!low, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
-    velum_status status = want_transform(low, p, plan->low.log_n, &plan->stc, plan->stc_level);
+    velum_status status = want_transform(low, p, plan->low.log_n, &plan->stc, 0, plan->stc_level);
     if (status == VELUM_OK && plan->key_count + low->key_count > VL_BOOTSTRAP_MAX_KEYS)
         status = VL_FAIL(VELUM_E_LIMIT, "a bootstrap with more than %d keys", VL_BOOTSTRAP_MAX_KEYS);
     if (status == VELUM_OK) {
@@ -76,16 +76,47 @@ static velum_status want_keys(vl_bootstrap_plan *plan, const vl_params *p) {
 
 // How the projection's sums are shared out: a key of the raise is a third of one of the chain, but each is read.
 #define RAISE_SUMS 16u
+#define RAISE_BABIES 16u // rotations, where they are the babies of the first factor too
 #define SPLIT_SUMS 4u
-static void set_projection(vl_bootstrap_plan *plan) {
-    uint32_t gap = UINT32_C(1) << (plan->params.log_n - 1 - plan->params.log_slots);
-    plan->raise_sums = (uint16_t)(gap < RAISE_SUMS ? gap : RAISE_SUMS);
-    gap /= plan->raise_sums;
-    plan->split_sums = (uint16_t)(gap < SPLIT_SUMS ? gap : SPLIT_SUMS);
+
+// Whether the sparse secret may lie in Z[X^2].
+static bool grants_subring(const vl_params *p, uint32_t weight) {
+    const vl_params_literal *lit = &p->literal;
+    return lit->security_bits == 0 ||
+           vl_encapsulation_log_modulus(p) <= vl_security_max_log_qp(lit->log_n - 1u, weight, lit->security_bits);
+}
+
+// All of the projection is left to the raise and to the sum with the conjugate, or nothing is done.
+static void give_raise_babies(vl_bootstrap_plan *plan, uint32_t sums) {
+    uint32_t babies = UINT32_C(1) << plan->cts.stages[0], split = 1;
+    while (split < SPLIT_SUMS && babies * (sums / split) > RAISE_BABIES && split < sums) split *= 2;
+    if (plan->cts.factors < 2 || babies * (sums / split) > RAISE_BABIES) return;
+    plan->cts.log_babies[0] = plan->cts.stages[0]; // the diagonals of the first factor wrap around: no giants
+    plan->raise_babies = (uint16_t)babies;
+    plan->raise_sums = (uint16_t)(sums / split);
+    plan->split_sums = (uint16_t)split;
+}
+
+static void set_projection(vl_bootstrap_plan *plan, const vl_params *p) {
+    const vl_bootstrap_params *b = &plan->params;
+    uint32_t gap = UINT32_C(1) << (b->log_n - 1 - b->log_slots),
+             subring = gap > 1 && grants_subring(p, b->weight) ? 2 : 1;
+    uint32_t sums = gap / subring;
+    plan->raise_babies = 0;
+    plan->raise_sums = (uint16_t)(sums < RAISE_SUMS ? sums : RAISE_SUMS);
+    plan->split_sums = (uint16_t)(sums / plan->raise_sums < SPLIT_SUMS ? sums / plan->raise_sums : SPLIT_SUMS);
+    if (gap > 1) give_raise_babies(plan, sums);
+    uint32_t babies = plan->raise_babies ? plan->raise_babies : 1;
+    plan->raise = (vl_encapsulation_shape){.weight = b->weight,
+                                           .level = plan->top,
+                                           .subring = subring,
+                                           .sums = babies * plan->raise_sums,
+                                           .step = (INT32_C(1) << b->log_slots) / (int32_t)babies};
 }
 
 uint32_t vl_bootstrap_projection(const vl_bootstrap_plan *plan, const vl_params *p, uint32_t pass, uint64_t *galois) {
-    uint32_t step = plan->raise_sums << plan->params.log_slots, end = p->ring.n / 2 / plan->split_sums, count = 1;
+    uint32_t step = plan->raise_sums << plan->params.log_slots, count = 1;
+    uint32_t end = p->ring.n / 2 / plan->raise.subring / plan->split_sums;
     for (uint32_t i = 0; i < pass && step < end; i++) step *= VL_BOOTSTRAP_SUMS;
     for (; count < VL_BOOTSTRAP_SUMS && count * step < end; count++)
         galois[count - 1] = vl_params_galois(p, (int32_t)(count * step));
@@ -94,7 +125,7 @@ uint32_t vl_bootstrap_projection(const vl_bootstrap_plan *plan, const vl_params 
 
 uint32_t vl_bootstrap_split(const vl_bootstrap_plan *plan, const vl_params *p, uint64_t *galois) {
     uint64_t conj = vl_params_galois_conj(p);
-    uint32_t step = p->ring.n / 2 / plan->split_sums, count = 0;
+    uint32_t step = p->ring.n / 2 / plan->raise.subring / plan->split_sums, count = 0;
     for (uint32_t i = 0; i < plan->split_sums; i++) {
         uint64_t g = vl_params_galois(p, (int32_t)(i * step));
         if (i > 0) galois[count++] = g;
@@ -171,6 +202,8 @@ static size_t scratch_bytes(const vl_bootstrap_plan *plan, const vl_params *p) {
     s = vl_mod1_scratch(p, &plan->mod1, plan->mod_level);
     if (s > need) need = s;
     s = vl_encapsulation_scratch(p) + vl_ckks_scratch(p, plan->top);
+    if (s > need) need = s;
+    s = plan->raise_babies ? vl_diagonal_map_raise_scratch(p, plan->raise_babies) : 0;
     return 5 * ct + (s > need ? s : need);
 }
 
@@ -183,14 +216,21 @@ static double switch_seconds(const vl_params_literal *p, uint32_t level, bool ho
     return passes * PASS * n * (hoisted ? 1.2 : 1);
 }
 
-static double transform_seconds(const vl_params_literal *p, const vl_dft_plan *t, uint32_t level) {
+// Of the factors from `first` on.
+static double transform_seconds(const vl_params_literal *p, const vl_dft_plan *t, uint32_t first, uint32_t level) {
     double sum = 0;
-    for (uint32_t f = 0; f < t->factors; f++) {
+    for (uint32_t f = first; f < t->factors; f++) {
         vl_dft_cost c = vl_dft_price(t, f);
         sum += c.babies * switch_seconds(p, level - f, true) + (c.giants + 1) * switch_seconds(p, level - f, false) +
                c.products * 16e-6 * 2 * (level - f + p->p_count) * ldexp(1, (int)p->log_n - 16);
     }
     return sum;
+}
+
+// The raise: four transforms a limb, and two products a rotation; and the first factor that it makes.
+static double raise_seconds(const vl_bootstrap_plan *plan) {
+    double limb = PASS * ldexp(1, (int)plan->params.log_n - 16);
+    return (plan->top + 1) * limb * (8 + 2.0 * plan->raise.sums + 0.7 * plan->raise_babies);
 }
 
 // Of a sum of `count` automorphisms.
@@ -207,8 +247,8 @@ static double seconds_of(const vl_bootstrap_plan *plan, const vl_params *p) {
     for (uint32_t pass = 0, count; (count = vl_bootstrap_projection(plan, p, pass, galois)) > 0; pass++)
         sums += sum_seconds(&p->literal, plan->top, count);
     sums += sum_seconds(&p->literal, plan->mod_level + 1u, vl_bootstrap_split(plan, p, galois));
-    return transform_seconds(&p->literal, &plan->cts, plan->top) +
-           transform_seconds(low_of(plan, p), &plan->stc, plan->stc_level) + sums +
+    return raise_seconds(plan) + transform_seconds(&p->literal, &plan->cts, plan->raise_babies > 0, plan->top) +
+           transform_seconds(low_of(plan, p), &plan->stc, 0, plan->stc_level) + sums +
            (sparse(&plan->params) ? 1 : 2) * mod;
 }
 
@@ -265,7 +305,7 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
     VL_FAIL_IF(b->security_bits && failure > VL_BOOTSTRAP_MAX_FAILURE, VELUM_E_INSECURE,
                "bootstrap set %s: failure probability 2^%.1f a bootstrap, the limit is 2^%.0f", b->name, failure,
                VL_BOOTSTRAP_MAX_FAILURE);
-    VL_TRY(vl_encapsulation_check(p, b->weight));
+    VL_TRY(vl_encapsulation_check(p, b->weight, 1));
     vl_bootstrap_plan *plan = vl_alloc(sizeof *plan);
     VL_FAIL_IF(!plan, VELUM_E_NOMEM, "no memory for a bootstrap's plan");
     plan->params = *b;
@@ -273,19 +313,21 @@ velum_status vl_bootstrap_plan_make(const vl_bootstrap_params *b, const vl_param
     plan->log2_failure = failure;
     plan->security_bits = p->security;
     set_levels(plan, p);
-    set_projection(plan);
     if (b->order == VL_SLOTS_FIRST) set_low(plan, p);
     double ratio = b->order == VL_SLOTS_FIRST ? exp2(b->log_ratio) : (double)p->literal.q[0] / plan->scale;
     vl_mod1_literal mod1 = {b->range, b->degree, b->doublings, b->arcsine, ratio};
     velum_status status = vl_mod1_init(&mod1, &plan->mod1);
     if (status == VELUM_OK) status = vl_dft_plan_even(true, b->log_slots, b->cts_factors, GIANT_PRICE, &plan->cts);
     if (status == VELUM_OK) status = vl_dft_plan_even(false, b->log_slots, b->stc_factors, GIANT_PRICE, &plan->stc);
-    if (status == VELUM_OK) status = want_keys(plan, p);
+    if (status == VELUM_OK) {
+        set_projection(plan, p);
+        status = want_keys(plan, p);
+    }
     if (status == VELUM_OK) {
         for (uint32_t i = 0; i < plan->key_count; i++) plan->key_bytes += key_bytes(&p->literal, plan->keys[i].level);
         for (uint32_t i = 0; i < plan->low_count; i++)
             plan->key_bytes += key_bytes(&plan->low, plan->keys[plan->key_count + i].level);
-        plan->key_bytes += vl_encapsulation_bytes(p, plan->top, plan->raise_sums);
+        plan->key_bytes += vl_encapsulation_bytes(p, plan->top, plan->raise.sums);
         if (plan->low_count && plan->low.log_n < b->log_n) {
             vl_params_literal entry = vl_ringswitch_entry(&plan->low, b->log_n);
             plan->key_bytes += key_bytes(&entry, entry.q_count);

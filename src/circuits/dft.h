@@ -15,6 +15,7 @@
 #define VELUM_CIRCUITS_DFT_H
 
 #include "ckks/ckks.h"
+#include "rlwe/encapsulate.h"
 
 #define VL_DFT_MAX_FACTORS 8
 #define VL_DFT_MAX_BABIES 256
@@ -66,12 +67,19 @@ velum_status vl_diagonal_map_new(vl_exec *x, const vl_encoder *e, const vl_diago
                                  vl_diagonal_map *out);
 void vl_diagonal_map_free(vl_diagonal_map *m);
 // d = M a at m's level (a's is that or above), scale *= m->scale; with `rescale` one level lower, in the same division.
-// One decomposition, babies - 1 hoisted and giants - 1 whole key switches, one division by P. d may be a. image: 0, or
-// a Galois element: d = M a + image(M a), before the division.
-void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, bool rescale, uint64_t image,
-                           vl_ciphertext *d, const vl_ciphertext *a);
-// a += its images under galois[0 .. count), count <= 16, then rescaled if asked: one decomposition and one division.
-// Needs less scratch than vl_diagonal_map_apply with two giants.
+// One decomposition, babies - 1 hoisted and giants - 1 whole key switches, one division by P. d may be a. image:
+// `images` Galois elements, at most VL_DFT_MAX_IMAGES: d = M a + the images of that, before the division.
+#define VL_DFT_MAX_IMAGES 16u
+void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *m, bool rescale,
+                           const uint64_t *image, uint32_t images, vl_ciphertext *d, const vl_ciphertext *a);
+// d = M ct, one level lower, ct at the base prime and raised to m's level on the way. m: of one giant, all babies
+// multiples of k's step, k's `sums` a multiple of them: baby b is the sum of the rotations of ct by (b + r babies)
+// step. The scale is that of ct times m->scale over q; d is not ct.
+void vl_diagonal_map_raise(vl_exec *x, const vl_encapsulation *k, const vl_diagonal_map *m, vl_ciphertext *d,
+                           const vl_ciphertext *ct);
+size_t vl_diagonal_map_raise_scratch(const vl_params *p, uint32_t babies);
+// a += its images under galois[0 .. count), count <= VL_DFT_MAX_IMAGES, then rescaled if asked: one decomposition and
+// one division. Needs less scratch than vl_diagonal_map_apply with two giants.
 void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count, bool rescale,
                           vl_ciphertext *a);
 size_t vl_diagonal_map_scratch(const vl_params *p, uint32_t babies, uint32_t giants, uint16_t level);

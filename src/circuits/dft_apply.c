@@ -4,16 +4,14 @@
 // baby needs just as long a stretch of the digits and of its key.
 #include "circuits/dft.h"
 
-#include "circuits/diag.h"
+#include "circuits/dft_sums.h"
 #include "rlwe/limb.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define BLOCK 2048u // coefficients: two polynomials of 16 babies are 512 KiB
-#define STAGGER 40u // words between blocks and between limbs of scratch
-#define GROUP 16u   // diagonals a sum takes at a time
-#define SCALAR 32u  // coefficients: diagonals that are constant on so many are multiplied as scalars
+#define BLOCK VL_DFT_BLOCK
+#define STAGGER VL_DFT_STAGGER
 
 typedef struct pair {
     vl_poly c[2];
@@ -27,7 +25,7 @@ typedef struct apply_job {
     const vl_switch_key *key[VL_DFT_MAX_BABIES]; // of the babies; NULL: not turned
     bool used[VL_DFT_MAX_BABIES];
     pair *kept; // a giant's sum each
-    uint32_t nq, block, count;
+    uint32_t nq, block;
     uint64_t *scratch;
     size_t slot_words;
     pair sum;
@@ -72,77 +70,7 @@ static void make_turned(const apply_job *j, const vl_switch_key *key, uint32_t i
     for (uint32_t c = 0; c < 2; c++) m->k->automorphism_part(&key->perm, o[c], u[c], begin, j->block);
 }
 
-// ---- sums of products ----
-
-// The block of giant g's sums, out of at most GROUP diagonals: cells[k] times the blocks b0[k], b1[k].
-static void dot(const apply_job *j, const uint32_t *cells, uint32_t count, uint32_t i, size_t begin,
-                const uint64_t *const *b0, const uint64_t *const *b1, uint64_t *d0, uint64_t *d1, uint64_t *expanded) {
-    const vl_ring *ring = &j->p->ring;
-    const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
-    const uint64_t *a[GROUP];
-    for (uint32_t k = 0; k < count; k++) {
-        vl_diag d = {.x = j->map->x[cells[k]], .words = ring->n / j->map->run[cells[k]]};
-        a[k] = expanded + (size_t)k * BLOCK;
-        if (d.words == ring->n)
-            a[k] = d.x + (size_t)i * d.words + begin;
-        else
-            vl_diag_expand(ring, d, i, begin, j->block, expanded + (size_t)k * BLOCK);
-    }
-    m->k->dot2(m, d0, d1, a, b0, b1, count, j->block);
-}
-
-// The same where every diagonal is constant on runs of `run` coefficients.
-static void dot_runs(const apply_job *j, const uint32_t *cells, uint32_t count, uint32_t run, uint32_t i, size_t begin,
-                     const uint64_t *const *b0, const uint64_t *const *b1, uint64_t *d0, uint64_t *d1) {
-    const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
-    size_t words = j->p->ring.n / run, length = run < j->block ? run : j->block;
-    for (size_t at = 0; at < j->block; at += length) {
-        const uint64_t *x0[GROUP], *x1[GROUP];
-        uint64_t s[GROUP];
-        for (uint32_t k = 0; k < count; k++) {
-            s[k] = j->map->x[cells[k]][i * words + (begin + at) / run];
-            x0[k] = b0[k] + at;
-            x1[k] = b1[k] + at;
-        }
-        uint64_t *to[2] = {d0 + at, d1 + at};
-        m->k->mix(m, &to[0], 1, x0, count, s, length);
-        m->k->mix(m, &to[1], 1, x1, count, s, length);
-    }
-}
-
-static void sum_giant(const apply_job *j, uint32_t g, uint32_t i, size_t begin, const uint64_t *babies, uint64_t *t) {
-    const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
-    uint32_t count = 0, cells[GROUP], run = 1;
-    const uint64_t *b0[GROUP], *b1[GROUP];
-    uint64_t *d0 = part_of(j, j->kept[g].c[0], i, begin), *d1 = part_of(j, j->kept[g].c[1], i, begin);
-    uint64_t *t1 = t + BLOCK, *expanded = t1 + BLOCK;
-    bool begun = false;
-    for (uint32_t b = 0; b <= j->map->babies; b++) {
-        bool end = b == j->map->babies;
-        uint32_t cell = g * j->map->babies + b;
-        if (!end && j->map->x[cell]) {
-            run = j->map->run[cell]; // the same for all
-            b0[count] = babies + (size_t)2 * b * (BLOCK + STAGGER);
-            b1[count] = b0[count] + BLOCK + STAGGER;
-            cells[count++] = cell;
-        }
-        if (count == 0 || (!end && count < GROUP)) continue;
-        if (run >= SCALAR)
-            dot_runs(j, cells, count, run, i, begin, b0, b1, begun ? t : d0, begun ? t1 : d1);
-        else
-            dot(j, cells, count, i, begin, b0, b1, begun ? t : d0, begun ? t1 : d1, expanded);
-        if (begun) {
-            m->k->add(m, d0, d0, t, j->block);
-            m->k->add(m, d1, d1, t1, j->block);
-        }
-        begun = true;
-        count = 0;
-    }
-    if (begun) return;
-    memset(d0, 0, j->block * sizeof *d0);
-    memset(d1, 0, j->block * sizeof *d1);
-}
-
+// ---- the map ----
 static void products_limb(void *arg, size_t item, uint32_t slot) {
     const apply_job *j = arg;
     uint32_t i = (uint32_t)item, babies = j->map->babies;
@@ -158,13 +86,15 @@ static void products_limb(void *arg, size_t item, uint32_t slot) {
             else
                 make_turned(j, j->key[b], i, begin, lifted, o, t);
         }
-        for (uint32_t g = 0; g < j->map->giants; g++) sum_giant(j, g, i, begin, made, t);
+        for (uint32_t g = 0; g < j->map->giants; g++)
+            vl_dft_sum_giant(&(vl_dft_block){j->p, j->map, j->nq, i, j->block, begin}, g, made,
+                             part_of(j, j->kept[g].c[0], i, begin), part_of(j, j->kept[g].c[1], i, begin), t);
     }
 }
 
 // Scratch of a slot: a limb, the babies' blocks, and two blocks, or those of a sum.
 static size_t slot_words(const vl_params *p, uint32_t babies) {
-    return p->ring.n + (size_t)2 * babies * (BLOCK + STAGGER) + (2 + GROUP) * (size_t)BLOCK + 2 * STAGGER;
+    return p->ring.n + (size_t)2 * babies * (BLOCK + STAGGER) + VL_DFT_SUM_WORDS + 2 * STAGGER;
 }
 
 static pair take_pair(vl_exec *x, const vl_params *p, uint32_t nq) {
@@ -195,18 +125,28 @@ static void divide_sum(vl_exec *x, const vl_params *p, const pair *sum, uint32_t
     if (rescale) d->scale /= (double)p->literal.q[left];
 }
 
-// The sum += its image, both over QP.
-static void add_image(vl_exec *x, const vl_eval_keys *keys, uint64_t galois, const pair *sum, uint32_t nq) {
+// sum += a's images: see vl_rlwe_turn_add.
+static void add_images(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count, uint32_t nq,
+                       const vl_poly a[2], const vl_poly sum[2]) {
+    const vl_switch_key *key[VL_DFT_MAX_IMAGES];
+    assert(count <= VL_DFT_MAX_IMAGES);
+    for (uint32_t i = 0; i < count; i++) key[i] = key_of(keys, galois[i], nq);
+    vl_rlwe_turn_add(x, keys->params, key, count, a, sum);
+}
+
+// The sum += its own images, all over QP.
+static void add_own_images(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count,
+                           const pair *sum, uint32_t nq) {
     const vl_params *p = keys->params;
     size_t mark = vl_arena_mark(&x->arena);
     pair t = take_pair(x, p, nq);
     for (uint32_t i = 0; i < 2; i++) vl_ring_copy(x, &p->ring, t.c[i], sum->c[i]);
-    vl_rlwe_turn_add(x, p, key_of(keys, galois, nq), t.c, sum->c);
+    add_images(x, keys, galois, count, nq, t.c, sum->c);
     vl_arena_release(&x->arena, mark);
 }
 
 void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagonal_map *map, bool rescale,
-                           uint64_t image, vl_ciphertext *d, const vl_ciphertext *a) {
+                           const uint64_t *image, uint32_t images, vl_ciphertext *d, const vl_ciphertext *a) {
     const vl_params *p = keys->params;
     uint32_t nq = map->level, own = map->giants;
     assert(a->degree == 1 && a->level >= nq && d->capacity >= nq);
@@ -231,50 +171,36 @@ void vl_diagonal_map_apply(vl_exec *x, const vl_eval_keys *keys, const vl_diagon
         if (map->giant[g] == 0) own = g;
     assert(own < map->giants);
     for (uint32_t g = 0; g < map->giants; g++)
-        if (g != own) vl_rlwe_turn_add(x, p, key_for(keys, map->giant[g], nq), j.kept[g].c, j.kept[own].c);
-    if (image) add_image(x, keys, image, &j.kept[own], nq);
+        if (g != own) {
+            uint64_t galois = vl_params_galois(p, map->giant[g]);
+            add_images(x, keys, &galois, 1, nq, j.kept[g].c, j.kept[own].c);
+        }
+    if (images) add_own_images(x, keys, image, images, &j.kept[own], nq);
     d->scale = a->scale * map->scale;
     divide_sum(x, p, &j.kept[own], nq, rescale, d);
     vl_arena_release(&x->arena, mark);
 }
 
-// Limb i of the sum of all images, the first of them a itself.
-static void images_limb(void *arg, size_t item, uint32_t slot) {
+// Limb i of P a.
+static void lift_limb(void *arg, size_t item, uint32_t slot) {
     const apply_job *j = arg;
-    uint32_t i = (uint32_t)item;
-    const vl_modulus *m = vl_rlwe_limb_modulus(j->p, j->nq, i);
-    uint64_t *lifted = j->scratch + slot * j->slot_words;
-    uint64_t *u = lifted + j->p->ring.n, *o[2] = {u, u + BLOCK + STAGGER}, *t = o[1] + BLOCK + STAGGER;
-    if (i < j->nq && j->count > 0) vl_rlwe_limb_lift(j->p, i, lifted, part_of(j, j->in->c[0], i, 0));
+    (void)slot;
     for (size_t begin = 0; begin < j->p->ring.n; begin += j->block) {
-        uint64_t *d[2] = {part_of(j, j->sum.c[0], i, begin), part_of(j, j->sum.c[1], i, begin)};
-        make_still(j, i, begin, d);
-        for (uint32_t b = 0; b < j->count; b++) {
-            make_turned(j, j->key[b], i, begin, lifted, o, t);
-            for (uint32_t c = 0; c < 2; c++) m->k->add(m, d[c], d[c], o[c], j->block);
-        }
+        uint64_t *d[2] = {part_of(j, j->sum.c[0], (uint32_t)item, begin),
+                          part_of(j, j->sum.c[1], (uint32_t)item, begin)};
+        make_still(j, (uint32_t)item, begin, d);
     }
 }
 
 void vl_automorphisms_add(vl_exec *x, const vl_eval_keys *keys, const uint64_t *galois, uint32_t count, bool rescale,
                           vl_ciphertext *a) {
     const vl_params *p = keys->params;
-    assert(count >= 1 && count <= 16 && a->degree == 1);
+    assert(count >= 1 && a->degree == 1);
     size_t mark = vl_arena_mark(&x->arena);
-    apply_job j = {.p = p, .in = a, .nq = a->level, .block = block_of(p), .count = count};
-    for (uint32_t b = 0; b < count; b++) j.key[b] = key_of(keys, galois[b], a->level);
+    apply_job j = {.p = p, .in = a, .nq = a->level, .block = block_of(p)};
     j.sum = take_pair(x, p, a->level);
-    size_t inside = vl_arena_mark(&x->arena);
-    vl_digits digits = {0};
-    if (count > 1)
-        digits = vl_rlwe_decompose(x, p, a->c[1], &x->arena);
-    else
-        j.count = 0; // one alone stores no digits
-    j.digits = &digits;
-    j.slot_words = p->ring.n + 4 * (BLOCK + STAGGER);
-    each_limb(x, &j, images_limb);
-    if (count == 1) vl_rlwe_turn_add(x, p, j.key[0], a->c, j.sum.c);
-    vl_arena_release(&x->arena, inside);
+    each_limb(x, &j, lift_limb);
+    add_images(x, keys, galois, count, a->level, a->c, j.sum.c);
     divide_sum(x, p, &j.sum, j.nq, rescale, a);
     vl_arena_release(&x->arena, mark);
 }

@@ -43,13 +43,7 @@ static velum_status give(void *arg, const uint8_t *data, size_t size) {
 
 // What a bootstrap needs beside the program's keys.
 static vl_lowest lowest(const vl_manifest *m) {
-    return (vl_lowest){.weight = m->raise_weight,
-                       .level = m->raise_level,
-                       .sums = m->raise_sums,
-                       .step = (int32_t)m->raise_step,
-                       .low = &m->low,
-                       .keys = m->low_keys,
-                       .count = m->low_key_count};
+    return (vl_lowest){.raise = m->raise, .low = &m->low, .keys = m->low_keys, .count = m->low_key_count};
 }
 
 static size_t eval_payload(const velum_client *c) {

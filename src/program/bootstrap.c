@@ -89,10 +89,7 @@ velum_status vl_program_set_bootstrap(vl_manifest *m, const vl_bootstrap_params 
     m->low = plan->low;
     m->low_keys = low;
     m->low_key_count = plan->low_count;
-    m->raise_weight = set->weight;
-    m->raise_level = plan->top;
-    m->raise_sums = plan->raise_sums;
-    m->raise_step = UINT32_C(1) << set->log_slots;
+    m->raise = plan->raise;
     vl_free(plan);
     return VELUM_OK;
 }
@@ -111,9 +108,8 @@ velum_status vl_program_bootstrap_plan(const vl_manifest *m, vl_bootstrap_plan *
     velum_status status = make_plan(m, &m->bootstrap, plan);
     if (status == VELUM_OK) {
         sort_low(plan);
-        bool same = m->raise_weight == plan->params.weight && m->raise_level == plan->top &&
-                    m->raise_sums == plan->raise_sums && m->raise_step == UINT32_C(1) << plan->params.log_slots &&
-                    m->low_key_count == plan->low_count && same_literal(&m->low, &plan->low);
+        bool same = vl_encapsulation_same_shape(&m->raise, &plan->raise) && m->low_key_count == plan->low_count &&
+                    same_literal(&m->low, &plan->low);
         for (uint32_t i = 0; same && i < plan->low_count; i++) {
             const vl_key_request *a = &m->low_keys[i], *b = &plan->keys[plan->key_count + i];
             same = a->galois == b->galois && a->level == b->level;

@@ -163,10 +163,11 @@ static void save_bootstrap(const vl_manifest *m, vl_writer *w) {
     vl_write_u8(w, m->low.q_count != 0);
     if (m->low.q_count) vl_params_save(&m->low, w);
     save_keys(w, m->low_keys, m->low_key_count);
-    vl_write_u16(w, m->raise_weight);
-    vl_write_u16(w, m->raise_level);
-    vl_write_u32(w, m->raise_sums);
-    vl_write_u32(w, m->raise_step);
+    vl_write_u32(w, m->raise.weight);
+    vl_write_u16(w, m->raise.level);
+    vl_write_u8(w, (uint8_t)m->raise.subring);
+    vl_write_u32(w, m->raise.sums);
+    vl_write_u32(w, (uint32_t)m->raise.step);
 }
 
 static void save_ranges(vl_writer *w, const vl_range *r, uint32_t count) {
@@ -380,14 +381,17 @@ static velum_status load_bootstrap(vl_reader *r, vl_manifest *m) {
                    "bootstrap: the parameters of its lowest levels are of a larger ring or another secret");
     }
     VL_TRY(load_keys(r, &m->low, &m->low_key_count, &m->low_keys));
-    m->raise_weight = vl_read_u16(r);
-    m->raise_level = vl_read_u16(r);
-    m->raise_sums = vl_read_u32(r);
-    m->raise_step = vl_read_u32(r);
-    VL_FAIL_IF(r->bad || m->raise_sums == 0 || m->raise_sums > VL_ENCAPSULATION_MAX_SUMS ||
-                   m->raise_step > 1u << p->log_n || m->raise_weight == 0 || m->raise_weight > 1u << p->log_n ||
-                   m->raise_level < 2 || m->raise_level > p->q_count,
-               VELUM_E_FORMAT, "bootstrap: a raise by weight %u to level %u", m->raise_weight, m->raise_level);
+    vl_encapsulation_shape *raise = &m->raise;
+    raise->weight = vl_read_u32(r);
+    raise->level = vl_read_u16(r);
+    raise->subring = vl_read_u8(r);
+    raise->sums = vl_read_u32(r);
+    raise->step = (int32_t)vl_read_u32(r);
+    VL_FAIL_IF(r->bad || raise->sums == 0 || raise->sums > VL_ENCAPSULATION_MAX_SUMS || raise->step < 0 ||
+                   (uint32_t)raise->step > 1u << p->log_n || raise->subring < 1 || raise->subring > 2 ||
+                   raise->weight == 0 || raise->weight > (1u << p->log_n) / raise->subring || raise->level < 2 ||
+                   raise->level > p->q_count,
+               VELUM_E_FORMAT, "bootstrap: a raise by weight %u to level %u", raise->weight, raise->level);
     return VELUM_OK;
 }
 

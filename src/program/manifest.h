@@ -110,8 +110,7 @@ typedef struct vl_manifest {
     vl_params_literal low; // parameters of SlotsToCoeffs; q_count 0: none
     uint32_t low_key_count;
     vl_key_request *low_keys; // for `low`, sorted
-    uint16_t raise_weight, raise_level;
-    uint32_t raise_sums, raise_step; // see rlwe/encapsulate.h
+    vl_encapsulation_shape raise;
 } vl_manifest;
 
 void vl_manifest_clear(vl_manifest *m);

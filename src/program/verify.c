@@ -164,7 +164,7 @@ static velum_status verify(const vl_program *p, bool *defined, vl_key_request *n
     const vl_manifest *m = &p->manifest;
     VL_TRY(check_names(p));
     if (m->bootstrapped) VL_TRY(vl_program_bootstrap_plan(m, boot));
-    VL_FAIL_IF(!m->bootstrapped && (m->low_key_count || m->low.q_count || m->raise_level), VELUM_E_FORMAT,
+    VL_FAIL_IF(!m->bootstrapped && (m->low_key_count || m->low.q_count || m->raise.level), VELUM_E_FORMAT,
                "program: keys for bootstrapping, but it names no bootstrap");
     for (uint32_t i = 0; i < p->value_count; i++) VL_TRY(check_value(p, i));
     for (uint32_t i = 1; i < m->key_count; i++)

@@ -33,7 +33,7 @@ static velum_status new_params(const vl_params *p, const vl_lowest *want, vl_low
 static velum_status make(vl_exec *x, const vl_params *p, const vl_secret_key *sk, const vl_lowest *want,
                          const vl_ringswitch_secret *sub, const vl_secret_key *low_secret, vl_writer *w,
                          vl_lowest_keys *made) {
-    VL_TRY(vl_encapsulation_new(x, p, sk, sub->wide, want->weight, want->level, want->sums, want->step, &made->raise));
+    VL_TRY(vl_encapsulation_new(x, p, sk, sub->wide, &want->raise, &made->raise));
     if (w) {
         vl_encapsulation_save(&made->raise, w);
         vl_encapsulation_free(&made->raise);
@@ -85,7 +85,7 @@ velum_status vl_lowest_keys_write(vl_exec *x, const vl_params *p, const vl_secre
 
 // ---- saved ----
 size_t vl_lowest_keys_bytes(const vl_params *p, const vl_lowest *want) {
-    size_t bytes = vl_encapsulation_saved_bytes(p, want->level, want->sums);
+    size_t bytes = vl_encapsulation_saved_bytes(p, want->raise.level, want->raise.sums);
     if (!want->count) return bytes;
     bytes += vl_keys_saved_bytes(want->low, want->keys, want->count, 0);
     if (!vl_lowest_is_smaller(want, p)) return bytes;
@@ -116,12 +116,15 @@ static velum_status check_keys(const vl_eval_keys *keys, const vl_key_request *w
 static velum_status load_raise(vl_exec *x, const vl_params *p, vl_reader *r, const vl_lowest *want,
                                vl_encapsulation *raise) {
     VL_TRY(vl_encapsulation_load(x, p, r, raise));
-    VL_FAIL_IF(raise->level != want->level || raise->weight != want->weight, VELUM_E_MISMATCH,
-               "bootstrap keys: an encapsulation key of weight %u for level %u, weight %u and level %u are needed",
-               raise->weight, raise->level, want->weight, want->level);
-    VL_FAIL_IF(raise->sums != want->sums || (want->sums > 1 && raise->step != want->step), VELUM_E_MISMATCH,
-               "bootstrap keys: a raise that sums %u rotations by %d, %u by %d are needed", raise->sums, raise->step,
-               want->sums, want->step);
+    const vl_encapsulation_shape *is = &raise->shape, *must = &want->raise;
+    VL_FAIL_IF(
+        is->level != must->level || is->weight != must->weight || is->subring != must->subring, VELUM_E_MISMATCH,
+        "bootstrap keys: an encapsulation key of weight %u in the powers of X^%u for level %u, weight %u, X^%u and "
+        "level %u are needed",
+        is->weight, is->subring, is->level, must->weight, must->subring, must->level);
+    VL_FAIL_IF(!vl_encapsulation_same_shape(is, must), VELUM_E_MISMATCH,
+               "bootstrap keys: a raise with %u rotations by %d, %u by %d are needed", is->sums, is->step, must->sums,
+               must->step);
     return VELUM_OK;
 }
 

@@ -8,10 +8,7 @@
 #include "rlwe/encapsulate.h"
 
 typedef struct vl_lowest {
-    uint32_t weight; // of the raise, see vl_encapsulation_new
-    uint16_t level;
-    uint32_t sums;
-    int32_t step;
+    vl_encapsulation_shape raise;
     const vl_params_literal *low; // the chain's prefix; where there are no keys for it: not looked at
     const vl_key_request *keys;
     uint32_t count;

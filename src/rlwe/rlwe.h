@@ -116,10 +116,10 @@ void vl_rlwe_apply_key(vl_exec *x, const vl_params *p, const vl_digits *d, const
 // limbs: one rounding, and cheaper than a division and a rescale.
 void vl_rlwe_mod_down(vl_exec *x, const vl_params *p, uint32_t count, const vl_poly *d, const vl_poly *u);
 void vl_rlwe_mod_down_rescale(vl_exec *x, const vl_params *p, uint32_t count, const vl_poly *d, const vl_poly *u);
-// sum (over QP) += the rotation by key of a, left over QP: P times the message. a: over QP, P times its message; then
-// a[1] is divided by P first, which overwrites it; or over Q (np = 0). One decomposition, nothing kept of it.
-void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *key, const vl_poly a[2],
-                      const vl_poly sum[2]);
+// sum (over QP) += the images of a by `count` keys, left over QP: P times the message. a: over QP, P times its message;
+// then a[1] is divided by P first, which overwrites it; or over Q (np = 0). One decomposition, nothing kept of it.
+void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *const *keys, uint32_t count,
+                      const vl_poly a[2], const vl_poly sum[2]);
 // out = rotation/conjugation of ct by key (degree 1). out may be ct.
 void vl_rlwe_rotate(vl_exec *x, const vl_params *p, const vl_switch_key *key, vl_ciphertext *out,
                     const vl_ciphertext *ct);

@@ -37,9 +37,11 @@ typedef struct switch_job {
     uint64_t *up[2][VL_MAX_LIMBS]; // limbs left .. of the sums (then P's), as coefficients, scaled for extension
     vl_poly add[2];                // added to the result; x NULL: nothing
     vl_poly out[2];
-    uint32_t outs;               // 1 or 2 polynomials
-    const vl_automorphism *perm; // of the result; NULL: none
-    uint64_t *scratch;           // slot_words a slot
+    uint32_t outs;                     // 1 or 2 polynomials
+    const vl_automorphism *perm;       // of the result; NULL: none
+    const vl_switch_key *const *turns; // or several results added up, each permuted by its key
+    uint32_t turn_count;
+    uint64_t *scratch; // slot_words a slot
     size_t slot_words;
 } switch_job;
 
@@ -125,14 +127,14 @@ static size_t block_of(const switch_job *w) { return w->p->ring.n < BLOCK ? w->p
 
 // Words [begin, begin + n) of the sums of limb i into u0, u1, out of the digits' limbs `from`; of one that is NULL, the
 // words are `own`.
-static void dot_key(const switch_job *w, uint32_t i, const uint64_t *const *from, const uint64_t *own, size_t begin,
-                    size_t n, uint64_t *u0, uint64_t *u1) {
+static void dot_key(const switch_job *w, const vl_switch_key *key, uint32_t i, const uint64_t *const *from,
+                    const uint64_t *own, size_t begin, size_t n, uint64_t *u0, uint64_t *u1) {
     const uint64_t *x[VL_MAX_LIMBS], *b[VL_MAX_LIMBS], *a[VL_MAX_LIMBS];
     const vl_modulus *m = modulus_of(w, i);
     for (uint32_t j = 0; j < w->digits; j++) {
         x[j] = from[j] ? from[j] + begin : own;
-        b[j] = limb_at(w, w->key->b[j], i) + begin;
-        a[j] = limb_at(w, w->key->a[j], i) + begin;
+        b[j] = limb_at(w, key->b[j], i) + begin;
+        a[j] = limb_at(w, key->a[j], i) + begin;
     }
     m->k->dot2(m, u0, u1, x, b, a, w->digits, n);
 }
@@ -171,7 +173,7 @@ static void find_digits(const switch_job *w, uint32_t i, uint32_t g, uint64_t *b
 static void sum_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *buffer, uint64_t *u0, uint64_t *u1) {
     const uint64_t *x[VL_MAX_LIMBS];
     find_digits(w, i, g, buffer, x);
-    dot_key(w, i, x, NULL, 0, w->p->ring.n, u0, u1);
+    dot_key(w, w->key, i, x, NULL, 0, w->p->ring.n, u0, u1);
 }
 
 // ---- phases: the limbs that are divided away, then those that stay ----
@@ -196,7 +198,7 @@ static void sum_lifted(const switch_job *w, uint32_t i, uint32_t g, uint64_t *bu
     size_t n = block_of(w);
     for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
         if (w->s) vl_sum_part(w->p, w->s, i, begin, n, made->d, made->t);
-        dot_key(w, i, x, made->d[2], begin, n, u[0] + begin, u[1] + begin);
+        dot_key(w, w->key, i, x, made->d[2], begin, n, u[0] + begin, u[1] + begin);
         for (uint32_t c = 0; c < 2; c++) add_lifted(w, i, added(w, i, c, begin, made), n, u[c] + begin);
     }
 }
@@ -244,7 +246,7 @@ static void finish_limb(const switch_job *w, uint32_t i, uint32_t g, uint64_t *b
     size_t n = block_of(w);
     for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
         if (w->s) vl_sum_part(w->p, w->s, i, begin, n, made->d, made->t);
-        if (!given) dot_key(w, i, x, made->d[2], begin, n, made->u[0], made->u[1]);
+        if (!given) dot_key(w, w->key, i, x, made->d[2], begin, n, made->u[0], made->u[1]);
         for (uint32_t c = 0; c < w->outs; c++) {
             uint64_t *u = given ? limb_at(w, w->u[c], i) + begin : made->u[c], *t = parts[c] + begin;
             const uint64_t *add = added(w, i, c, begin, made);
@@ -517,21 +519,22 @@ static void divide_group(void *arg, size_t item, uint32_t slot) {
     }
 }
 
-// Limb i of sum += perm(u + add), u the sums that the key gives.
-static void turn_limb(const switch_job *w, uint32_t i, const uint64_t *const *x, uint64_t *blocks) {
+// Limb i of sum += perm(u + add), u the sums that the key gives and perm its own.
+static void turn_limb(const switch_job *w, const vl_switch_key *key, uint32_t i, const uint64_t *const *x,
+                      uint64_t *blocks) {
     const vl_modulus *m = modulus_of(w, i);
     size_t n = block_of(w);
     uint64_t *u[2] = {blocks, blocks + BLOCK + STAGGER}, *t = u[1] + BLOCK + STAGGER;
     for (size_t begin = 0; begin < w->p->ring.n; begin += n) {
-        size_t from = vl_automorphism_source(w->perm, begin, n);
-        dot_key(w, i, x, NULL, from, n, u[0], u[1]);
+        size_t from = vl_automorphism_source(&key->perm, begin, n);
+        dot_key(w, key, i, x, NULL, from, n, u[0], u[1]);
         if (w->add[0].np)
             m->k->add(m, u[0], u[0], limb_at(w, w->add[0], i) + from, n);
         else if (i < w->nq)
             add_lifted(w, i, limb_at(w, w->add[0], i) + from, n, u[0]);
         for (uint32_t c = 0; c < 2; c++) {
             uint64_t *d = limb_at(w, w->out[c], i) + begin;
-            m->k->automorphism_part(w->perm, t, u[c], begin, n);
+            m->k->automorphism_part(&key->perm, t, u[c], begin, n);
             m->k->add(m, d, d, t, n);
         }
     }
@@ -545,22 +548,22 @@ static void turn_group(void *arg, size_t item, uint32_t slot) {
     for (uint32_t i = first; i < last; i++) {
         const uint64_t *x[VL_MAX_LIMBS];
         find_digits(w, i, i - first, buffer, x);
-        turn_limb(w, i, x, blocks);
+        for (uint32_t k = 0; k < w->turn_count; k++) turn_limb(w, w->turns[k], i, x, blocks);
     }
 }
 
-void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *key, const vl_poly a[2],
-                      const vl_poly sum[2]) {
+void vl_rlwe_turn_add(vl_exec *x, const vl_params *p, const vl_switch_key *const *keys, uint32_t count,
+                      const vl_poly a[2], const vl_poly sum[2]) {
     uint32_t nq = a[0].nq;
-    assert(key->nq >= nq && key->galois != 0 && sum[0].nq == nq && sum[0].np == p->ring.p_count);
+    assert(sum[0].nq == nq && sum[0].np == p->ring.p_count);
+    for (uint32_t k = 0; k < count; k++) assert(keys[k]->nq >= nq && keys[k]->galois != 0);
     size_t mark = vl_arena_mark(&x->arena);
-    switch_job w = {.p = p, .key = key, .nq = nq, .np = p->ring.p_count, .left = nq, .perm = &key->perm};
+    switch_job w = {.p = p, .nq = nq, .np = p->ring.p_count, .left = nq, .turns = keys, .turn_count = count};
     w.digits = vl_bases_digits(p, nq);
     w.c = at_level(a[1], nq);
     take_y(x, &w);
     if (a[1].np) {
         switch_job divide = w;
-        divide.perm = NULL;
         divide.outs = 1;
         divide.u[0] = a[1];
         divide.out[0] = a[1];

@@ -153,7 +153,7 @@ static void add_bootstrap(const vl_params *p, const vl_manifest *manifest, vl_me
     if (plan && vl_program_bootstrap_plan(manifest, plan) == VELUM_OK) {
         m->bootstrap = plan->matrix_bytes + 2 * vl_poly_bytes(&p->ring, plan->mod_level + 1u, 0);
         m->keys += key_bytes(&manifest->low, manifest->low_keys, manifest->low_key_count);
-        m->keys += vl_encapsulation_bytes(p, manifest->raise_level, manifest->raise_sums);
+        m->keys += vl_encapsulation_bytes(p, manifest->raise.level, manifest->raise.sums);
         if (manifest->low_key_count && manifest->low.log_n < p->literal.log_n) {
             vl_params_literal entry = vl_ringswitch_entry(&manifest->low, p->literal.log_n);
             vl_key_request one = vl_ringswitch_request(&manifest->low);

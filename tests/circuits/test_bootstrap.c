@@ -138,7 +138,7 @@ static void refused_plans(void **state) {
     vl_params *p;
     OK(vl_params_choose(&lit, &q, &s));
     OK(vl_params_new(&lit, NULL, &p));
-    assert_int_equal(vl_encapsulation_check(p, 32), VELUM_E_INSECURE);
+    assert_int_equal(vl_encapsulation_check(p, 32, 1), VELUM_E_INSECURE);
     vl_params_free(p);
 }
 
@@ -171,7 +171,7 @@ static void refused_inputs(void **state) {
     part.entry.count = 0;
     assert_int_equal(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &part, &d, &ct, NULL), VELUM_E_MISMATCH);
     part = t.own;
-    part.raise.level--;
+    part.raise.shape.level--;
     assert_int_equal(vl_bootstrap_apply(&t.l.x, t.b, &t.l.keys, &part, &d, &ct, NULL), VELUM_E_MISMATCH);
     assert_int_equal(t.l.x.arena.used, 0);
     vl_ciphertext_free(&ct);

@@ -50,10 +50,10 @@ static bool same_sets(const vl_eval_keys *a, const vl_eval_keys *b) {
 
 static bool same_keys(const vl_bootstrap_keys *a, const vl_bootstrap_keys *b) {
     const vl_encapsulation *k = &a->raise, *l = &b->raise;
-    size_t n = k->params->ring.n, up = k->level + 1u;
-    bool same = k->weight == l->weight && k->level == l->level && same_limbs(k->down_b, l->down_b, n, 2) &&
+    size_t n = k->params->ring.n, level = k->shape.level, up = k->shape.sums * (level + 1u);
+    bool same = vl_encapsulation_same_shape(&k->shape, &l->shape) && same_limbs(k->down_b, l->down_b, n, 2) &&
                 same_limbs(k->down_a, l->down_a, n, 2) && same_limbs(k->up_b, l->up_b, n, up) &&
-                same_limbs(k->up_a, l->up_a, n, up) && memcmp(k->p_inv, l->p_inv, k->level * sizeof *k->p_inv) == 0 &&
+                same_limbs(k->up_a, l->up_a, n, up) && memcmp(k->p_inv, l->p_inv, level * sizeof *k->p_inv) == 0 &&
                 (a->low_params != NULL) == (b->low_params != NULL) &&
                 (a->entry_params != NULL) == (b->entry_params != NULL);
     return same && same_sets(&a->low, &b->low) && same_sets(&a->entry, &b->entry);
@@ -136,11 +136,11 @@ static void written_without_being_kept(void **state) {
 static void refused(keyring *k, const vl_bootstrap_plan *plan, const vl_params *p, size_t size, velum_status want,
                     const char *word) {
     for (int lasting = 0; lasting < 2; lasting++) {
-        vl_bootstrap_keys back = {.raise.weight = 77};
+        vl_bootstrap_keys back = {.raise.shape.weight = 77};
         vl_reader r = vl_reader_of(k->saved.data, size);
         r.lasting = lasting;
         assert_int_equal(vl_bootstrap_keys_load(&k->l.x, plan, p, &r, &back), want);
-        assert_int_equal(back.raise.weight, 77);
+        assert_int_equal(back.raise.shape.weight, 77);
         if (!strstr(velum_last_error(), word)) fail_msg("\"%s\" does not say \"%s\"", velum_last_error(), word);
     }
 }
@@ -161,7 +161,7 @@ static void damage(void **state) {
     size_t n = k.l.p->ring.n, limb = 8 * n, top = k.plan.top, gap = VL_WORDS_GAP * 8;
     const vl_switch_key *first = &k.own.entry.key[0];
     size_t seeds = 64, down = seeds + 64, up = down + 2 * limb + gap,
-           entry = up + k.own.raise.sums * (top + 1) * limb + gap;
+           entry = up + k.own.raise.shape.sums * (top + 1) * limb + gap;
     size_t low = entry + 128 + first->digits * ((first->nq + small->p_count) * limb + gap);
     size_t key = low + 64, halves = key + 64,
            poly = ((size_t)(k.own.low.key[0].nq + small->p_count) * 8 << small->log_n) + gap;
@@ -170,8 +170,9 @@ static void damage(void **state) {
                               32,
                               36,
                               38,
-                              42,
-                              46,
+                              39,
+                              43,
+                              47,
                               seeds,
                               down,
                               down + limb,
@@ -201,9 +202,9 @@ static void damage(void **state) {
         for (size_t before = 1; before <= 9; before += 8)
             if (borders[i] >= before)
                 refused(&k, &k.plan, k.l.p, borders[i] - before, VELUM_E_FORMAT,
-                        i < 14 ? "encapsulation" : "evaluation");
+                        i < 15 ? "encapsulation" : "evaluation");
     for (size_t i = 0; i + 1 < sizeof borders / sizeof *borders; i++)
-        refused(&k, &k.plan, k.l.p, borders[i], VELUM_E_FORMAT, i < 13 ? "encapsulation" : "evaluation");
+        refused(&k, &k.plan, k.l.p, borders[i], VELUM_E_FORMAT, i < 14 ? "encapsulation" : "evaluation");
     // heads
     damaged(&k, 0, k.saved.data[0] ^ 1u, 1, VELUM_E_MISMATCH, "encapsulation key: made for other parameters");
     damaged(&k, 32, 0, 4, VELUM_E_FORMAT, "weight 0");
@@ -212,12 +213,15 @@ static void damage(void **state) {
     damaged(&k, 36, 1, 2, VELUM_E_FORMAT, "level 1");
     damaged(&k, 36, top + 1, 2, VELUM_E_FORMAT, "level");
     damaged(&k, 36, UINT16_MAX, 2, VELUM_E_FORMAT, "level 65535");
-    damaged(&k, 38, 0, 4, VELUM_E_FORMAT, "a sum of 0");
-    damaged(&k, 38, UINT32_MAX, 4, VELUM_E_FORMAT, "a sum of 4294967295");
-    damaged(&k, 38, 2 * k.own.raise.sums, 4, VELUM_E_FORMAT, "encapsulation key");
-    damaged(&k, 42, UINT32_MAX, 4, VELUM_E_FORMAT, "rotations by -1");
-    damaged(&k, 42, 1, 4, VELUM_E_MISMATCH, "are needed");
-    damaged(&k, 46, 1, 1, VELUM_E_FORMAT, "head");
+    damaged(&k, 38, 0, 1, VELUM_E_FORMAT, "powers of X^0");
+    damaged(&k, 38, 3, 1, VELUM_E_FORMAT, "powers of X^3");
+    damaged(&k, 38, 1, 1, VELUM_E_MISMATCH, "X^2 and level");
+    damaged(&k, 39, 0, 4, VELUM_E_FORMAT, "a sum of 0");
+    damaged(&k, 39, UINT32_MAX, 4, VELUM_E_FORMAT, "a sum of 4294967295");
+    damaged(&k, 39, 2 * k.own.raise.shape.sums, 4, VELUM_E_FORMAT, "encapsulation key");
+    damaged(&k, 43, UINT32_MAX, 4, VELUM_E_FORMAT, "rotations by -1");
+    damaged(&k, 43, 1, 4, VELUM_E_MISMATCH, "are needed");
+    damaged(&k, 47, 1, 1, VELUM_E_FORMAT, "head");
     damaged(&k, entry, k.saved.data[entry] ^ 1u, 1, VELUM_E_MISMATCH, "evaluation keys: made for other parameters");
     damaged(&k, entry + 64, 3, 8, VELUM_E_MISMATCH, "the key of ring switching for element 1 at level 3 is missing");
     damaged(&k, low, k.saved.data[low] ^ 1u, 1, VELUM_E_MISMATCH, "evaluation keys: made for other parameters");
@@ -244,7 +248,7 @@ static void damage(void **state) {
     assert_true(same_keys(&k.own, &back));
     vl_bootstrap_keys_free(&back);
     vl_bootstrap_plan plan = k.plan;
-    plan.params.weight = 16;
+    plan.raise.weight = 16;
     refused(&k, &plan, k.l.p, k.saved.size, VELUM_E_MISMATCH, "weight 16");
     plan = k.plan;
     plan.keys[plan.key_count].galois ^= 8;

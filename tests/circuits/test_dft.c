@@ -75,7 +75,7 @@ static void check_factor(const vl_dft_plan *plan, uint32_t factor, uint32_t log_
     vl_ciphertext ct = lab_encrypt(&l, v, n, 0x1p40, 3);
     vl_exec x;
     OK(vl_exec_init(&x, 1, vl_diagonal_map_scratch(p, cost.babies + 1, cost.giants + 1, 3)));
-    vl_diagonal_map_apply(&x, &l.keys, &map, true, 0, &ct, &ct);
+    vl_diagonal_map_apply(&x, &l.keys, &map, true, NULL, 0, &ct, &ct);
     double error = lab_error(&l, &ct, y, n);
     if (!(error < 0x1p-22)) fail_msg("factor %u of 2^%u: error 2^%.1f", factor, plan->log_slots, log2(error));
     vl_exec_clear(&x);
@@ -97,7 +97,68 @@ static void factors_encrypted(void **state) {
         }
 }
 
+// A raise that makes the babies of the first factor, against the factor times the raised slots in the clear. What is
+// raised is taken from a raise without sums by the same keys.
+static void check_raised_factor(uint32_t log_slots, uint32_t factors, uint32_t subring, unsigned threads) {
+    vl_params *p = insecure_params(10, 4, 2, NULL);
+    const uint32_t n = 1u << log_slots, half = p->ring.n / 2;
+    vl_dft_plan plan;
+    OK(vl_dft_plan_even(true, log_slots, factors, 3, &plan));
+    plan.log_babies[0] = plan.stages[0];
+    const uint32_t babies = 1u << plan.stages[0], sums = half / n / subring;
+    const vl_encapsulation_shape shape = {8, 4, subring, babies * sums, (int32_t)(n / babies)};
+    lab l;
+    lab_open(&l, p, 1, vl_diagonal_map_encode_scratch(p, 4) + vl_encapsulation_scratch(p), NULL, 0);
+    vl_encapsulation k;
+    OK(vl_encapsulation_new(&l.x, p, &l.sk, NULL, &shape, &k));
+    vl_diagonals d;
+    vl_diagonal_map map;
+    OK(vl_diagonals_factor(&plan, 0, 1, &d));
+    OK(vl_diagonal_map_new(&l.x, l.e, &d, plan.log_babies[0], NULL, NULL, 4, (double)p->literal.q[3], &map));
+    double complex *v = complex_vector(n, 3), *y = malloc(n * sizeof *y), *x = calloc(n, sizeof *x);
+    vl_ciphertext ct = lab_encrypt(&l, v, n, 0x1p30, 1), raised, got;
+    OK(vl_ciphertext_new(p, 4, 1, &raised));
+    OK(vl_ciphertext_new(p, 4, 1, &got));
+    ct.scale = (double)p->literal.q[0]; // the multiples of q_0 are what is seen
+    vl_encapsulation alone = k;
+    alone.shape.sums = 1;
+    vl_encapsulation_raise(&l.x, &alone, 4, &raised, &ct);
+    double complex *z = lab_decrypt(&l, &raised, half);
+    for (uint32_t t = 0; t < half; t++)
+        if (t / n < sums) x[t % n] += z[t];
+    vl_diagonals_apply(&d, x, y);
+    vl_exec with;
+    OK(vl_exec_init(&with, threads, vl_diagonal_map_raise_scratch(p, babies)));
+    vl_diagonal_map_raise(&with, &k, &map, &got, &ct);
+    assert_int_equal(got.level, 3);
+    double error = lab_error(&l, &got, y, n), size = 0;
+    for (uint32_t t = 0; t < n; t++) size = fmax(size, cabs(y[t]));
+    assert_true(size > 1); // some multiple of q_0 is there
+    if (!(error < 0x1p-20)) fail_msg("2^%u slots, subring %u: error 2^%.1f", log_slots, subring, log2(error));
+    vl_exec_clear(&with);
+    vl_ciphertext_free(&ct);
+    vl_ciphertext_free(&raised);
+    vl_ciphertext_free(&got);
+    vl_diagonal_map_free(&map);
+    vl_diagonals_free(&d);
+    vl_encapsulation_free(&k);
+    free(v);
+    free(x);
+    free(y);
+    free(z);
+    lab_close(&l);
+}
+
+static void raised_with_the_first_factor(void **state) {
+    (void)state;
+    check_raised_factor(9, 3, 1, 1); // full slots: no sums
+    check_raised_factor(7, 2, 1, 1); // 16 babies of 4 rotations
+    check_raised_factor(6, 2, 2, 2); // 8 of 4
+    check_raised_factor(5, 2, 2, 1); // 8 of 8
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(factors_in_the_clear), cmocka_unit_test(factors_encrypted)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(factors_in_the_clear), cmocka_unit_test(factors_encrypted),
+                                       cmocka_unit_test(raised_with_the_first_factor)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

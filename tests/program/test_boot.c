@@ -43,8 +43,8 @@ static void set_lanes(vl_program *p, uint32_t lanes, uint32_t valid) {
     X(low_key_missing, p->manifest.low_key_count--, "keys for bootstrapping are not those")                            \
     X(low_key_level, p->manifest.low_keys[0].level--, "keys for bootstrapping are not those")                          \
     X(low_prime, p->manifest.low.q[1] = p->manifest.params.q[3], "keys for bootstrapping are not those")               \
-    X(raise_weight, p->manifest.raise_weight = 16, "keys for bootstrapping are not those")                             \
-    X(raise_level, p->manifest.raise_level--, "keys for bootstrapping are not those")                                  \
+    X(raise_weight, p->manifest.raise.weight = 16, "keys for bootstrapping are not those")                             \
+    X(raise_level, p->manifest.raise.level--, "keys for bootstrapping are not those")                                  \
     X(key_missing, p->manifest.key_count--, "needs key")                                                               \
     X(set_slots, p->manifest.bootstrap.log_slots = 10, "2^10 slots of N=2^10")                                         \
     X(set_factors, p->manifest.bootstrap.cts_factors = 0, "in 0 factors")                                              \
@@ -179,7 +179,7 @@ static void saved_and_loaded(void **state) {
     uint8_t digest[VL_DIGEST_BYTES];
     assert_int_equal(vl_client_half_save(&q, &half), VELUM_OK);
     assert_int_equal(vl_client_half_load(half.data, half.size, &m, digest), VELUM_OK);
-    assert_true(m.bootstrapped && m.raise_weight == 32 && m.low.q_count == p.manifest.low.q_count);
+    assert_true(m.bootstrapped && m.raise.weight == 32 && m.low.q_count == p.manifest.low.q_count);
     vl_manifest_clear(&m);
     vl_writer_clear(&half);
     vl_writer_clear(&w);

@@ -21,7 +21,7 @@ static void setup(raise_fixture *f, const vl_kernels *kernels, unsigned threads)
     size_t bytes = vl_encapsulation_scratch(f->p), other = vl_rlwe_scratch(f->p, TOP);
     OK(vl_exec_init(&f->x, threads, bytes > other ? bytes : other));
     OK(vl_secret_key_new(f->p, &f->sk));
-    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, NULL, WEIGHT, TOP, 1, 0, &f->k));
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, NULL, &(vl_encapsulation_shape){WEIGHT, TOP, 1, 1, 0}, &f->k));
     message(f->p, f->m);
     uint8_t seed[VL_SEED_BYTES];
     vl_poly m = plaintext(f->p, 1, f->m);
@@ -41,12 +41,12 @@ static void teardown(raise_fixture *f) {
 
 static int64_t centred(uint64_t r, uint64_t q) { return r > q / 2 ? (int64_t)r - (int64_t)q : (int64_t)r; }
 
-// The sum of the rotations of m by 0, step, ...
+// The sum of the rotations by 0, step, .. of m on its subring.
 static void turn_message(const raise_fixture *f, int64_t *out) {
     memset(out, 0, sizeof f->m);
-    for (uint32_t r = 0; r < f->k.sums; r++) {
-        uint64_t g = vl_params_galois(f->p, (int32_t)r * f->k.step), n = f->p->ring.n;
-        for (uint64_t c = 0; c < n; c++) {
+    for (uint32_t r = 0; r < f->k.shape.sums; r++) {
+        uint64_t g = vl_params_galois(f->p, (int32_t)r * f->k.shape.step), n = f->p->ring.n;
+        for (uint64_t c = 0; c < n; c += f->k.shape.subring) {
             uint64_t to = c * g % (2 * n);
             out[to % n] += to < n ? f->m[c] : -f->m[c];
         }
@@ -57,7 +57,7 @@ static void turn_message(const raise_fixture *f, int64_t *out) {
 static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
     const vl_ring *ring = &f->p->ring;
     uint64_t q0 = ring->mod[0].q;
-    int64_t sums = f->k.sums, m[1 << LOG_N];
+    int64_t sums = f->k.shape.sums, m[1 << LOG_N];
     turn_message(f, m);
     vl_poly got, want = plaintext(f->p, ct->level, m);
     OK(vl_poly_new(ring, ct->level, 0, &got));
@@ -76,6 +76,7 @@ static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
             if (i == 1) first = multiple;
             assert_int_equal(multiple, first);
         }
+        if (c % f->k.shape.subring) assert_int_equal(first, 0);
         assert_true(first >= -sums * ((WEIGHT + 1) / 2 + 1) && first <= sums * ((WEIGHT + 1) / 2 + 1));
         some |= first != 0;
     }
@@ -83,7 +84,8 @@ static void check_raised(raise_fixture *f, const vl_ciphertext *ct) {
     // Two switches with one digit of q_0 against one special prime, their roundings, and the encryption.
     double n = ring->n, ratio = (double)q0 / (double)f->p->literal.p[0];
     double key = n / 12 * VL_SIGMA * VL_SIGMA * ratio * ratio, last = (1 + 2 * n / 3) / 12;
-    double before = key + (1 + WEIGHT) / 12.0 + 10.2, sigma = sqrt((double)sums * (before + key) + last);
+    double before = (key + (1 + WEIGHT) / 12.0 + 10.2) / f->k.shape.subring,
+           sigma = sqrt((double)sums * (before + key) + last);
     double rms = sqrt(squares / n);
     assert_true(rms > 0.5 * sigma && rms < 1.5 * sigma);
     vl_poly_free(&got);
@@ -106,9 +108,10 @@ static void raises_to_every_level(void **state) {
     teardown(&f);
 }
 
-static void use_sums(raise_fixture *f, uint32_t sums, int32_t step) {
+static void use_sums(raise_fixture *f, uint32_t subring, uint32_t sums, int32_t step) {
     vl_encapsulation_free(&f->k);
-    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, NULL, WEIGHT, TOP, sums, step, &f->k));
+    OK(vl_encapsulation_new(&f->x, f->p, &f->sk, NULL, &(vl_encapsulation_shape){WEIGHT, TOP, subring, sums, step},
+                            &f->k));
 }
 
 // Sums over a group of rotations (which projects on a subring), and over one that is none; more than are multiplied at
@@ -116,14 +119,14 @@ static void use_sums(raise_fixture *f, uint32_t sums, int32_t step) {
 static void sums_rotations(void **state) {
     (void)state;
     static const struct {
-        uint32_t sums;
+        uint32_t subring, sums;
         int32_t step;
-    } cases[] = {{2, 128}, {4, 64}, {16, 16}, {4, 1}};
+    } cases[] = {{1, 2, 128}, {1, 4, 64}, {1, 16, 16}, {1, 4, 1}, {1, 64, 4}, {2, 1, 0}, {2, 2, 64}, {2, 32, 4}};
     raise_fixture f;
     setup(&f, NULL, 2);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         vl_ciphertext out;
-        use_sums(&f, cases[i].sums, cases[i].step);
+        use_sums(&f, cases[i].subring, cases[i].sums, cases[i].step);
         OK(vl_ciphertext_new(f.p, TOP - 1, 1, &out));
         vl_encapsulation_raise(&f.x, &f.k, TOP - 1, &out, &f.low);
         check_raised(&f, &out);
@@ -136,7 +139,7 @@ static void same_bytes_everywhere(void **state) {
     (void)state;
     raise_fixture f;
     setup(&f, NULL, 1);
-    use_sums(&f, 16, 16);
+    use_sums(&f, 2, 16, 8);
     vl_exec two;
     OK(vl_exec_init(&two, 2, f.x.arena.size));
     vl_ciphertext one_thread, two_threads;
@@ -151,7 +154,7 @@ static void same_bytes_everywhere(void **state) {
     teardown(&f);
     for (const vl_kernels *const *k = vl_kernels_available(); *k; k++) { // each family raises rightly by itself
         setup(&f, *k, 2);
-        use_sums(&f, 4, 64);
+        use_sums(&f, 2, 4, 32);
         vl_ciphertext out;
         OK(vl_ciphertext_new(f.p, TOP, 1, &out));
         vl_encapsulation_raise(&f.x, &f.k, TOP, &out, &f.low);
@@ -165,16 +168,22 @@ static void refuses(void **state) {
     (void)state;
     raise_fixture f;
     setup(&f, NULL, 1);
-    vl_encapsulation k = {.weight = 77};
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, WEIGHT, 1, 1, 0, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, WEIGHT, TOP + 1, 1, 0, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, 0, TOP, 1, 0, &k), VELUM_E_USAGE);
-    assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, WEIGHT, TOP, 3, 1, &k), VELUM_E_USAGE);
-    assert_int_equal(k.weight, 77);
+    vl_encapsulation k = {.shape.weight = 77};
+    static const vl_encapsulation_shape bad[] = {{WEIGHT, 1, 1, 1, 0},
+                                                 {WEIGHT, TOP + 1, 1, 1, 0},
+                                                 {0, TOP, 1, 1, 0},
+                                                 {WEIGHT, TOP, 1, 3, 1},
+                                                 {WEIGHT, TOP, 0, 1, 0},
+                                                 {WEIGHT, TOP, 4, 1, 0},
+                                                 {1 << (LOG_N - 1) | 1, TOP, 2, 1, 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(vl_encapsulation_new(&f.x, f.p, &f.sk, NULL, &bad[i], &k), VELUM_E_USAGE);
+    assert_int_equal(k.shape.weight, 77);
     teardown(&f);
 }
 
-// N = 2^15: the line for weight 32 is 121 bits. A base prime and a special prime of 50 bits are inside it.
+// N = 2^15: the line for weight 32 is 121 bits. A base prime and a special prime of 50 bits are inside it. For a secret
+// of the subring the line is that of 2^14: there is none.
 static void holds_to_the_table(void **state) {
     (void)state;
     vl_params_literal lit = {
@@ -183,9 +192,10 @@ static void holds_to_the_table(void **state) {
     OK(vl_params_choose(&lit, (uint8_t[]){50, 40, 40}, (uint8_t[]){50}));
     OK(vl_params_new(&lit, NULL, &p));
     assert_true(vl_encapsulation_log_modulus(p) > 99 && vl_encapsulation_log_modulus(p) < 101);
-    OK(vl_encapsulation_check(p, 32));
-    assert_int_equal(vl_encapsulation_check(p, 16), VELUM_E_INSECURE);
-    assert_int_equal(vl_encapsulation_check(p, 31), VELUM_E_INSECURE);
+    OK(vl_encapsulation_check(p, 32, 1));
+    assert_int_equal(vl_encapsulation_check(p, 16, 1), VELUM_E_INSECURE);
+    assert_int_equal(vl_encapsulation_check(p, 31, 1), VELUM_E_INSECURE);
+    assert_int_equal(vl_encapsulation_check(p, 32, 2), VELUM_E_INSECURE);
     vl_params_free(p);
 }
 

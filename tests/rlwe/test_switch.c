@@ -103,7 +103,7 @@ static void check_rotation(setting *s, uint64_t galois, uint16_t level) {
                         vl_arith_product_mod(p->literal.p, p->ring.p_count, p->ring.p_count, p->literal.q[k]),
                         p->literal.q[k]);
         }
-        vl_rlwe_turn_add(&s->x, p, key, over_p ? u : ct.c, v);
+        vl_rlwe_turn_add(&s->x, p, &key, 1, over_p ? u : ct.c, v);
         vl_rlwe_mod_down(&s->x, p, 2, to, v);
         noise = noise_of(&s->x, p, &s->sk, &hoisted, want);
         assert_true(noise.max <= 8 * sigma);
