@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MAX_THREADS 1024u
-#define SPINS 4000u // looks before a thread sleeps: some ten microseconds
+#define SPINS 4000u // looks before a thread sleeps: some hundred microseconds
 #define INSIDE UINT64_C(0xffff)
 #define OPEN UINT64_C(0x10000)
 #define NEXT_JOB UINT64_C(0x20000)
