@@ -45,6 +45,9 @@ static void set_lanes(vl_program *p, uint32_t lanes, uint32_t valid) {
     X(low_prime, p->manifest.low.q[1] = p->manifest.params.q[3], "keys for bootstrapping are not those")               \
     X(raise_weight, p->manifest.raise.weight = 16, "keys for bootstrapping are not those")                             \
     X(raise_level, p->manifest.raise.level--, "keys for bootstrapping are not those")                                  \
+    X(raise_subring, p->manifest.raise.subring = 3 - p->manifest.raise.subring,                                        \
+      "keys for bootstrapping are not those")                                                                          \
+    X(raise_sums, p->manifest.raise.sums *= 2, "keys for bootstrapping are not those")                                 \
     X(key_missing, p->manifest.key_count--, "needs key")                                                               \
     X(set_slots, p->manifest.bootstrap.log_slots = 10, "2^10 slots of N=2^10")                                         \
     X(set_factors, p->manifest.bootstrap.cts_factors = 0, "in 0 factors")                                              \
