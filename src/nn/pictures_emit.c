@@ -199,7 +199,7 @@ static velum_status emit_all(emit *e, uint32_t security) {
     m->out_level = m->zero_nq = p->values[p->output].level;
     m->out_scale = p->values[p->output].scale;
     m->error_bound = vl_nn_pictures_bound(e->p, e->c);
-    m->error_expected = e->c->error;
+    m->error_expected = e->c->error_worst;
     return vl_nn_emit_keys(p);
 }
 
