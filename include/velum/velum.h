@@ -69,7 +69,8 @@ typedef struct velum_info {
     uint64_t memory_bytes;              // planned peak of the server while it answers; 0 for the client
     double predicted_seconds;           // one group, one thread; 0 for the client
     double error_bound;                 // declared, before the epilogue
-    double error_expected;              // the deviation that is expected of it; 0: not known
+    double error_expected;              // the deviation that is expected of it (of pictures: to the worst of the
+                                        // calibration rows); 0: not known
     velum_packing packing;
 } velum_info;
 

@@ -4,6 +4,8 @@
 #include "nn/origins.h"
 #include "nn/passes.h"
 #include "nn/pictures.h"
+
+#include "base/text.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,12 +81,11 @@ static velum_status calibration_features(vl_nn_lowered *l, const velum_table *in
 // ---- compile ----
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_choice *c, const char *what) {
-    return vl_nn_note(l,
-                      "parameters: %s, N=2^%u, %u levels of %u bits, %u special primes, %s, %u request%s at a time, "
-                      "%.1f ms predicted",
-                      what, c->ring.log_n, c->plan->depth - 1, c->scale_bits, c->ring.special,
-                      c->plan->packed ? "packed" : "a ciphertext a feature", c->packing.lanes,
-                      c->packing.lanes == 1 ? "" : "s", 1e3 * c->packing.total);
+    return vl_nn_note(l, "parameters: %s, N=2^%u, %s of %u bits, %s, %s, %s at a time, %.1f ms predicted", what,
+                      c->ring.log_n, vl_count(c->plan->depth - 1, "level", "levels").s, c->scale_bits,
+                      vl_count(c->ring.special, "special prime", "special primes").s,
+                      c->plan->packed ? "packed" : "a ciphertext a feature",
+                      vl_count(c->packing.lanes, "request", "requests").s, 1e3 * c->packing.total);
 }
 
 static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
@@ -94,12 +95,15 @@ static velum_status note_plan(vl_nn_lowered *l, const vl_nn_choice *c) {
         const vl_nn_map *map = &c->packing.maps[i];
         const vl_lintrans_plan *p = &map->plan;
         if (map->sparse) {
-            VL_TRY(vl_nn_note(l, "packing: %s, %u x %u at level %u, %u diagonals that are not zero, %d baby steps",
-                              op->label, op->rows, op->cols, op->level, map->cost.diagonals, map->step));
+            VL_TRY(vl_nn_note(l, "packing: %s, %u x %u at level %u, %s not zero, %s", op->label, op->rows, op->cols,
+                              op->level, vl_count(map->cost.diagonals, "diagonal that is", "diagonals that are").s,
+                              vl_count((uint64_t)map->step, "baby step", "baby steps").s));
             continue;
         }
-        VL_TRY(vl_nn_note(l, "packing: %s, %u x %u at level %u, %u baby steps, %u giant steps, %u copies, %u folds",
-                          op->label, op->rows, op->cols, op->level, p->babies, p->giants, p->copies, p->folds));
+        VL_TRY(vl_nn_note(l, "packing: %s, %u x %u at level %u, %s, %s, %s, %s", op->label, op->rows, op->cols,
+                          op->level, vl_count(p->babies, "baby step", "baby steps").s,
+                          vl_count(p->giants, "giant step", "giant steps").s, vl_count(p->copies, "copy", "copies").s,
+                          vl_count(p->folds, "fold", "folds").s));
     }
     return VELUM_OK;
 }
@@ -160,8 +164,9 @@ static velum_status try_pictures(vl_nn_graph *g, const velum_compile_options *op
 }
 
 static velum_status emit_pictures(vl_nn_graph *g, const velum_compile_options *opt, scenes *s, vl_program *p) {
-    VL_TRY(vl_nn_note(&s->lowered, "fuse: %u nodes became %u linear maps on %u features", g->imported,
-                      s->pictures.stages - 1, s->pictures.stage[0].n));
+    VL_TRY(vl_nn_note(&s->lowered, "fuse: %s became %s on %s", vl_count(g->imported, "node", "nodes").s,
+                      vl_count(s->pictures.stages - 1, "linear map", "linear maps").s,
+                      vl_count(s->pictures.stage[0].n, "feature", "features").s));
     VL_TRY(vl_nn_pictures_note(&s->pictures, &s->choice));
     return vl_nn_pictures_emit(&s->pictures, g, &s->choice, opt, p);
 }
@@ -209,8 +214,9 @@ static velum_status compile(vl_nn_graph *g, const velum_compile_options *opt, co
     }
     if (found == 0) return vl_nn_no_choice(&packed.lowered, &packed.plan, &goal);
     vl_nn_lowered *l = best.plan == &spread.plan ? &spread.lowered : &packed.lowered;
-    VL_TRY(vl_nn_note(l, "fuse: %u nodes became %u operations on %u features", g->imported, best.plan->op_count,
-                      best.plan->values[0].dim));
+    VL_TRY(vl_nn_note(l, "fuse: %s became %s on %s", vl_count(g->imported, "node", "nodes").s,
+                      vl_count(best.plan->op_count, "operation", "operations").s,
+                      vl_count(best.plan->values[0].dim, "feature", "features").s));
     VL_TRY(note_choice(l, &best, "chosen"));
     if (found > 1) VL_TRY(note_choice(l, &second, "next best"));
     if (over_slots.found) VL_TRY(vl_nn_pictures_note_unchosen(l, &over_slots.choice));

@@ -18,6 +18,18 @@ typedef struct vl_nn_grid {
     uint32_t stride_y, stride_x; // pixels of the input between neighbours: powers of two
 } vl_nn_grid;
 
+// By channel, mean over answers (pictures_slopes.c): factors from the variance of an error of a stage's argument to
+// that of the answer, if the error differs from pixel to pixel and if it is the same for all of them; and from that of
+// e where (t - t') e is added to the square of t, t' being another request's.
+typedef struct vl_nn_slopes {
+    double *apart, *together, *crossed;
+} vl_nn_slopes;
+
+typedef struct vl_nn_sample { // a calibration row at a stage, by channel
+    vl_nn_slopes slopes;
+    double *square, *mean; // of results as the program holds them: mean square, and mean
+} vl_nn_sample;
+
 typedef struct vl_nn_stage {
     const vl_nn_form *form; // NULL: the input
     const char *label;
@@ -36,16 +48,15 @@ typedef struct vl_nn_stage {
     // By term: [channel of this][channel of the source], over pixels the largest sum of squared weights, number of
     // weights, and sum of the squares of the numbers of equal ones.
     double **gain, **count, **equal;
-    // By channel, mean over answers (pictures_slopes.c): factors from the variance of an error of the argument to that
-    // of the answer, if the error differs from pixel to pixel and if it is the same for all of them; and from that of e
-    // where (t - t') e is added to the square of t, t' being another request's.
-    double *apart, *together, *crossed;
+    vl_nn_sample *sample;
+    vl_nn_slopes slopes; // mean over samples
 } vl_nn_stage;
 
 typedef struct vl_nn_pictures {
     vl_nn_lowered *l;
     uint32_t stages; // bases, then the output
     vl_nn_stage *stage;
+    uint32_t samples;
     uint16_t depth;     // level of the input
     double answer_most; // |answer|
     double answer_size; // what answers reach: calibrated, else answer_most
@@ -56,7 +67,7 @@ velum_status vl_nn_pictures_of(vl_nn_lowered *l, const vl_nn_graph *g, vl_nn_pic
 // Units, shifts, biases, sizes; from calibration features (rows x columns) or, without, from ranges. *bounded false: a
 // value has no bound, as a note says.
 velum_status vl_nn_pictures_scale(vl_nn_pictures *p, const double *features, uint64_t rows, bool *bounded);
-// apart, together, crossed of all stages, at the same rows. To be called by vl_nn_pictures_scale.
+// Samples and slopes of all stages, of the first of the same rows. To be called by vl_nn_pictures_scale.
 velum_status vl_nn_pictures_slopes(vl_nn_pictures *p, const double *features, uint64_t rows);
 // What one of the program's numbers stands for, in the result of a stage: x = that (t - shift).
 static inline double vl_nn_stage_worth(const vl_nn_stage *s, uint32_t channel) {
@@ -99,7 +110,7 @@ typedef struct vl_nn_pictures_choice {
     uint32_t prime_bits, wider;        // of all primes but the base; the last so many have one more
     double total;                      // seconds of one group of `lanes` requests
     double score;                      // seconds for the batch, or a request without one
-    double error;                      // expected, of an answer
+    double error, error_worst;         // expected of an answer: over samples; to the worst of them
     uint64_t memory, key_bytes;        // memory: ciphertexts, weights, scratch
     uint64_t rotations, products, cts; // cts: most in one value
 } vl_nn_pictures_choice;
@@ -113,8 +124,12 @@ static inline double vl_nn_pictures_prime(const vl_nn_pictures *p, const vl_nn_p
 // log2 of the scale of a stage's argument by stage, and of its result: of copies (and answers, until they are masked)
 // as large as leaves weights with less than 2^49. False: weights of squares do not fit.
 bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, double *argument, double *result);
-// The deviation of an answer's error (pictures_error.c): an estimate. patterned: share of products with a pattern.
+// The deviation of an answer's error (pictures_error.c), over answers and samples: an estimate. patterned: share of
+// products with a pattern.
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned);
+// Over the answers to the sample where it is largest, and no less than over all: what is declared, since a request may
+// be such a one.
+double vl_nn_pictures_error_worst(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned);
 // Never exceeded but for the chance that noise does: the worst of all weights and values.
 double vl_nn_pictures_bound(const vl_nn_pictures *p, const vl_nn_pictures_choice *c);
 double vl_nn_pictures_answer_bits(const vl_nn_pictures *p); // scale of the answer

@@ -265,6 +265,7 @@ static velum_status offer(search *w, const tiled *t, const vl_nn_ring *r, uint32
     c.rotations = t->rotations;
     c.products = t->products;
     c.cts = t->cts;
+    c.error_worst = vl_nn_pictures_error_worst(w->p, &c, t->patterned);
     w->best = c;
     w->found = true;
     w->precise = precise;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From stages and parameters to a program.
 #include "nn/pictures.h"
+
+#include "base/text.h"
 #include <math.h>
 #include <string.h>
 
@@ -12,14 +14,16 @@
 
 static velum_status note_choice(vl_nn_lowered *l, const vl_nn_pictures_choice *c, const char *what) {
     const vl_nn_tiling *t = &c->tiling;
-    return vl_nn_note(
-        l,
-        "packing: %s, pictures over slots: %u x %u phases, %u positions, %s, %u requests at a time, at most "
-        "%llu ciphertexts, %llu rotations, %llu products; N=2^%u, %u special primes, %.1f s and %llu MiB "
-        "predicted, error %.1g",
-        what, t->phase_y, t->phase_x, t->period, c->parts > 1 ? "real and imaginary parts" : "real parts", c->lanes,
-        (unsigned long long)c->cts, (unsigned long long)c->rotations, (unsigned long long)c->products, c->ring.log_n,
-        c->ring.special, c->total, (unsigned long long)((c->memory + c->key_bytes) >> 20), c->error);
+    return vl_nn_note(l,
+                      "packing: %s, pictures over slots: %u x %u phases, %s, %s, %s at a time, at most %s, %s, %s; "
+                      "N=2^%u, %s, %.1f s "
+                      "and %llu MiB predicted, error %.1g",
+                      what, t->phase_y, t->phase_x, vl_count(t->period, "position", "positions").s,
+                      c->parts > 1 ? "real and imaginary parts" : "real parts",
+                      vl_count(c->lanes, "request", "requests").s, vl_count(c->cts, "ciphertext", "ciphertexts").s,
+                      vl_count(c->rotations, "rotation", "rotations").s, vl_count(c->products, "product", "products").s,
+                      c->ring.log_n, vl_count(c->ring.special, "special prime", "special primes").s, c->total,
+                      (unsigned long long)((c->memory + c->key_bytes) >> 20), c->error);
 }
 
 velum_status vl_nn_pictures_note_unchosen(vl_nn_lowered *l, const vl_nn_pictures_choice *c) {
@@ -30,13 +34,14 @@ velum_status vl_nn_pictures_note(const vl_nn_pictures *p, const vl_nn_pictures_c
     vl_nn_lowered *l = p->l;
     uint32_t uneven = 0;
     VL_TRY(note_choice(l, c, "chosen"));
-    VL_TRY(vl_nn_note(
-        l, "parameters: chosen, N=2^%u, %u levels of %.1f bits, %u special primes, scale 2^%u before squares",
-        c->ring.log_n, p->depth - 1, vl_nn_pictures_prime(p, c), c->ring.special, c->scale_bits));
+    VL_TRY(vl_nn_note(l, "parameters: chosen, N=2^%u, %s of %.1f bits, %s, scale 2^%u before squares", c->ring.log_n,
+                      vl_count(p->depth - 1u, "level", "levels").s, vl_nn_pictures_prime(p, c),
+                      vl_count(c->ring.special, "special prime", "special primes").s, c->scale_bits));
     VL_TRY(vl_nn_note(l, "memory: %llu MiB of ciphertexts, weights and scratch, %llu MiB of keys",
                       (unsigned long long)(c->memory >> 20), (unsigned long long)(c->key_bytes >> 20)));
     for (uint32_t i = 1; i < p->stages; i++) uneven += !p->stage[i].even && !p->stage[i].fold;
-    if (uneven) VL_TRY(vl_nn_note(l, "packing: %u biases differ from pixel to pixel", uneven));
+    if (uneven)
+        VL_TRY(vl_nn_note(l, "packing: %s from pixel to pixel", vl_count(uneven, "bias differs", "biases differ").s));
     return vl_nn_note(l, "ranges: answers reach %.2g", p->answer_size);
 }
 
@@ -194,7 +199,7 @@ static velum_status emit_all(emit *e, uint32_t security) {
     m->out_level = m->zero_nq = p->values[p->output].level;
     m->out_scale = p->values[p->output].scale;
     m->error_bound = vl_nn_pictures_bound(e->p, e->c);
-    m->error_expected = e->c->error;
+    m->error_expected = e->c->error_worst;
     return vl_nn_emit_keys(p);
 }
 

@@ -41,6 +41,8 @@ bool vl_nn_pictures_bits(const vl_nn_pictures *p, const vl_nn_pictures_choice *c
     return fits;
 }
 
+#define ALL UINT32_MAX // samples: means over them
+
 typedef struct noise {
     const vl_nn_pictures *p;
     const vl_nn_pictures_choice *c;
@@ -55,8 +57,13 @@ static bool noise_of(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, no
     return vl_nn_pictures_bits(p, c, e->argument, e->result);
 }
 
-// Mean square of a source's numbers in a channel, and their mean.
-static double power(const vl_nn_stage *s, uint32_t c, double *mean) {
+// Mean square of a source's numbers in a channel, and their mean. Of all samples: from what calibration saw of
+// arguments and as if these were normal, which says less than samples themselves.
+static double power(const vl_nn_stage *s, uint32_t c, uint32_t sample, double *mean) {
+    if (sample != ALL) {
+        *mean = s->sample[sample].mean[c];
+        return s->sample[sample].square[c];
+    }
     double u = s->usual[c] * s->usual[c], k = s->shift[c];
     bool square = s->kind == VL_NN_BASE_SQUARE;
     *mean = square ? u + k : s->mean[c];
@@ -94,7 +101,7 @@ typedef struct rounding {
 } rounding;
 
 // Of channel c of a stage. patterned: share of products with a pattern.
-static rounding weight_noise(const noise *e, uint32_t stage, uint32_t c, double patterned) {
+static rounding weight_noise(const noise *e, uint32_t stage, uint32_t c, double patterned, uint32_t sample) {
     const vl_nn_stage *s = &e->p->stage[stage];
     rounding sum = {0};
     for (uint32_t t = 0; t < s->form->terms; t++) {
@@ -104,7 +111,7 @@ static rounding weight_noise(const noise *e, uint32_t stage, uint32_t c, double 
         const double unit = exp2(-2 * (e->argument[stage] + vl_nn_pictures_prime(e->p, e->c) - e->result[base]));
         const double plain = (1 - patterned) / 12 * unit, coded = patterned * e->c->tiling.period / 6 * unit;
         for (uint32_t k = 0; k < cols; k++) {
-            double mean, square = power(from, k, &mean), n = s->equal[t][(size_t)c * cols + k];
+            double mean, square = power(from, k, sample, &mean), n = s->equal[t][(size_t)c * cols + k];
             sum.coded += n * coded * square;
             sum.apart += n * plain * (square - mean * mean);
             sum.together += n * plain * mean * mean;
@@ -114,8 +121,9 @@ static rounding weight_noise(const noise *e, uint32_t stage, uint32_t c, double 
 }
 
 // What one stage adds to the variance of an answer.
-static double stage_share(const noise *e, uint32_t i, double patterned) {
+static double stage_share(const noise *e, uint32_t i, double patterned, uint32_t sample) {
     const vl_nn_stage *s = &e->p->stage[i];
+    const vl_nn_slopes *to = sample == ALL ? &s->slopes : &s->sample[sample].slopes;
     const vl_layout l = vl_nn_tiling_layout(&e->c->tiling, s, e->c->tiling.period, 1);
     const double positions = fmax(1, (double)vl_nn_stage_area(s) / (l.phase_y * l.phase_x));
     const double own = slot_noise(e, i);
@@ -123,26 +131,40 @@ static double stage_share(const noise *e, uint32_t i, double patterned) {
     const double switched = conjugated ? key_switch(e, s->level) * exp2(-2 * e->argument[i]) : 0;
     double sum = 0;
     for (uint32_t k = 0; k < s->grid.channels; k++) {
-        const rounding r = weight_noise(e, i, k, patterned);
+        const rounding r = weight_noise(e, i, k, patterned, sample);
         // One error for the pixels of a position: slopes that are alike add up in it.
-        sum += fmax(s->apart[k], s->together[k] / positions) * r.coded;
-        sum += s->apart[k] * (own + r.apart) + s->together[k] * r.together + s->crossed[k] * switched;
+        sum += fmax(to->apart[k], to->together[k] / positions) * r.coded;
+        sum += to->apart[k] * (own + r.apart) + to->together[k] * r.together + to->crossed[k] * switched;
     }
     return sum;
 }
 
+static double answer_noise(const noise *e, const double *patterned, uint32_t sample) {
+    const vl_nn_stage *in = &e->p->stage[0];
+    const double n = exp2(e->c->ring.log_n),
+                 fresh = n * (VL_SIGMA * VL_SIGMA + 1) * exp2(-2.0 * VL_NN_PICTURES_IN_BITS);
+    // The mask's rescale, and a fresh encryption of zero under the public key.
+    const double end = e->v_round + n * VL_SIGMA * VL_SIGMA * (1 + 4 * n / 3);
+    double sum = end * exp2(-2 * vl_nn_pictures_answer_bits(e->p));
+    for (uint32_t k = 0; k < in->grid.channels; k++)
+        sum += (sample == ALL ? &in->slopes : &in->sample[sample].slopes)->apart[k] * fresh;
+    for (uint32_t i = 1; i < e->p->stages; i++) sum += stage_share(e, i, patterned[i], sample);
+    return sum;
+}
+
 double vl_nn_pictures_error(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned) {
-    const double n = exp2(c->ring.log_n), fresh = n * (VL_SIGMA * VL_SIGMA + 1) * exp2(-2.0 * VL_NN_PICTURES_IN_BITS);
     noise e = {0};
-    double sum = INFINITY;
-    if (noise_of(p, c, &e)) {
-        // The mask's rescale, and a fresh encryption of zero under the public key.
-        sum = (e.v_round + n * VL_SIGMA * VL_SIGMA * (1 + 4 * n / 3)) * exp2(-2 * vl_nn_pictures_answer_bits(p));
-        for (uint32_t k = 0; k < p->stage[0].grid.channels; k++) sum += p->stage[0].apart[k] * fresh;
-        for (uint32_t i = 1; i < p->stages; i++) sum += stage_share(&e, i, patterned[i]);
-    }
+    const double sum = noise_of(p, c, &e) ? answer_noise(&e, patterned, ALL) : INFINITY;
     vl_free(e.argument);
     return sqrt(sum);
+}
+
+double vl_nn_pictures_error_worst(const vl_nn_pictures *p, const vl_nn_pictures_choice *c, const double *patterned) {
+    noise e = {0};
+    double worst = noise_of(p, c, &e) ? answer_noise(&e, patterned, ALL) : INFINITY;
+    for (uint32_t k = 0; worst < INFINITY && k < p->samples; k++) worst = fmax(worst, answer_noise(&e, patterned, k));
+    vl_free(e.argument);
+    return sqrt(worst);
 }
 
 // n weights of squares g in all add up to at most sqrt(n g).

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program as a table for people.
 #include "program/program.h"
+
+#include "base/text.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,16 +22,16 @@ static void explain_parameters(const vl_params_literal *p, vl_writer *w) {
     for (uint32_t i = 0; i < p->q_count; i++) q += log2((double)p->q[i]);
     for (uint32_t i = 0; i < p->p_count; i++) special += log2((double)p->p[i]);
     uint32_t bits = vl_security_of(p->log_n, p->secret_weight, q + special);
-    say(w, "ring       N = 2^%u, %u limbs (base %.0f bits, scale 2^%.0f), %u special, %u limbs a digit\n", p->log_n,
-        p->q_count, log2((double)p->q[0]), log2(p->scale), p->p_count, p->digit_limbs);
+    say(w, "ring       N = 2^%u, %u limbs (base %.0f bits, scale 2^%.0f), %u special, %s a digit\n", p->log_n,
+        p->q_count, log2((double)p->q[0]), log2(p->scale), p->p_count, vl_count(p->digit_limbs, "limb", "limbs").s);
     say(w, "security   %u bits: log QP %.1f of at most %.0f, uniform ternary secret\n", bits, q + special,
         vl_security_max_log_qp(p->log_n, p->secret_weight, bits ? bits : 128));
 }
 
 static void explain_packing(const vl_manifest *m, vl_writer *w) {
     const vl_layout *l = &m->in;
-    say(w, "packing    %u request%s a group, %u ciphertext%s in, %u out, %u slots each\n", l->lanes,
-        l->lanes == 1 ? "" : "s", l->cts, l->cts == 1 ? "" : "s", m->out.cts, l->slots);
+    say(w, "packing    %s a group, %s in, %u out, %u slots each\n", vl_count(l->lanes, "request", "requests").s,
+        vl_count(l->cts, "ciphertext", "ciphertexts").s, m->out.cts, l->slots);
     if (l->parts)
         say(w, "pictures   %u x %u x %u in %u x %u phases, %u slots each, %s\n", l->channels, l->height, l->width,
             l->phase_y, l->phase_x, l->period, l->parts == 2 ? "real and imaginary part" : "real part");
@@ -105,16 +107,16 @@ static void explain_prologue(const vl_manifest *m, vl_writer *w) {
         steps += m->steps[i].kind != VL_STEP_INPUT;
         keys += m->steps[i].kind == VL_STEP_MAP ? m->steps[i].table_count : 0;
     }
-    say(w, "\nclient     %u steps before encryption", steps);
+    say(w, "\nclient     %s before encryption", vl_count(steps, "step", "steps").s);
     for (uint32_t k = VL_STEP_AFFINE; k < VL_STEP_KINDS; k++)
         if (count[k]) say(w, ", %u %s", count[k], vl_step_text((vl_step_kind)k));
-    if (keys) say(w, " (%llu keys)", (unsigned long long)keys);
-    say(w, "; %u features\n", vl_manifest_dim(m));
+    if (keys) say(w, " (%s)", vl_count(keys, "key", "keys").s);
+    say(w, "; %s\n", vl_count(vl_manifest_dim(m), "feature", "features").s);
 }
 
 // What one operation takes, for its line.
 typedef struct op_line {
-    char packing[96];
+    char packing[256];
     uint64_t rotations, relinearisations, conjugations;
     uint32_t bootstraps, keys;
     uint64_t bytes; // of its encoded constants
@@ -142,8 +144,9 @@ static uint32_t relinearisations_of(const vl_program *p, const vl_params *outlin
 static void describe_spread(const vl_params *outline, const vl_op *op, op_line *out) {
     const vl_spread *s = &op->spread;
     const vl_spread_cost cost = vl_spread_count(s);
-    snprintf(out->packing, sizeof out->packing, "%u -> %u cts, %u copies, %llu rotations, %llu products (%llu masked)",
-             s->sources, s->outputs, s->copies, (unsigned long long)cost.rotations, (unsigned long long)cost.products,
+    snprintf(out->packing, sizeof out->packing, "%u -> %s, %s, %s, %s (%llu masked)", s->sources,
+             vl_count(s->outputs, "ct", "cts").s, vl_count(s->copies, "copy", "copies").s,
+             vl_count(cost.rotations, "rotation", "rotations").s, vl_count(cost.products, "product", "products").s,
              (unsigned long long)cost.patterned);
     out->rotations = cost.rotations;
     out->bytes = vl_spread_coded_bytes(outline, s, op->level);
@@ -153,8 +156,8 @@ static void describe_diagonals(const vl_program *p, const vl_params *outline, co
     vl_diagset_plan *plan = vl_alloc(sizeof *plan);
     if (plan && vl_program_diagonals(p, op, plan) == VELUM_OK) {
         const vl_sparsemap_shape shape = vl_program_shape(p, op);
-        snprintf(out->packing, sizeof out->packing, "%ux%u: %u diagonals, %u giant, %u baby", op->matrix.rows,
-                 op->matrix.cols, plan->count, plan->giants, plan->babies);
+        snprintf(out->packing, sizeof out->packing, "%ux%u: %s, %u giant, %u baby", op->matrix.rows, op->matrix.cols,
+                 vl_count(plan->count, "diagonal", "diagonals").s, plan->giants, plan->babies);
         for (uint32_t i = 0; i < plan->babies; i++) out->rotations += plan->baby[i] != 0;
         for (uint32_t i = 0; i < plan->giants; i++) out->rotations += plan->giant[i] != 0;
         out->bytes = vl_sparsemap_bytes(outline, &shape, plan, op->level, op->bias != NULL, UINT64_MAX);
@@ -170,8 +173,8 @@ static void describe(const vl_program *p, const vl_params *outline, const vl_op 
     out->relinearisations = relinearisations_of(p, outline, op);
     switch (op->kind) {
     case VL_OP_LINTRANS:
-        snprintf(text, size, "%ux%u: %u copies, %u giant, %u baby, %u folds", op->rows, op->cols, t->copies, t->giants,
-                 t->babies, t->folds);
+        snprintf(text, size, "%ux%u: %s, %u giant, %u baby, %s", op->rows, op->cols,
+                 vl_count(t->copies, "copy", "copies").s, t->giants, t->babies, vl_count(t->folds, "fold", "folds").s);
         out->rotations = out->keys;
         out->bytes = vl_lintrans_bytes(outline, t, op->level, op->bias != NULL);
         break;
@@ -197,11 +200,11 @@ static void describe(const vl_program *p, const vl_params *outline, const vl_op 
     case VL_OP_SPREAD: describe_spread(outline, op, out); break;
     case VL_OP_SQUARES:
         out->conjugations = l->parts == 2 ? l->cts : 0;
-        snprintf(text, size, "%u cts, %s", l->cts, l->parts == 2 ? "both parts" : "the real part");
+        snprintf(text, size, "%s, %s", vl_count(l->cts, "ct", "cts").s, l->parts == 2 ? "both parts" : "the real part");
         break;
     case VL_OP_FOLD:
         out->rotations = (uint64_t)l->cts * op->count;
-        snprintf(text, size, "%u cts, %u sums", l->cts, op->count);
+        snprintf(text, size, "%s, %s", vl_count(l->cts, "ct", "cts").s, vl_count(op->count, "sum", "sums").s);
         break;
     default: break;
     }
@@ -226,12 +229,12 @@ static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_re
         sum.bootstraps += line.bootstraps;
         sum.bytes += line.bytes;
     }
-    say(w, "     %-28s %-18s %6s %9llu %10u %6u %8.2f ms %6.1f MB  one thread, one group of %u request%s\n", "total",
-        "", "", (unsigned long long)sum.rotations, sum.bootstraps, sum.keys, seconds * 1e3, (double)sum.bytes / 1e6,
-        p->manifest.in.lanes, p->manifest.in.lanes == 1 ? "" : "s");
-    say(w, "     besides bootstraps: %llu rotations, %llu relinearisations, %llu conjugations\n",
-        (unsigned long long)sum.rotations, (unsigned long long)sum.relinearisations,
-        (unsigned long long)sum.conjugations);
+    say(w, "     %-28s %-18s %6s %9llu %10u %6u %8.2f ms %6.1f MB  one thread, one group of %s\n", "total", "", "",
+        (unsigned long long)sum.rotations, sum.bootstraps, sum.keys, seconds * 1e3, (double)sum.bytes / 1e6,
+        vl_count(p->manifest.in.lanes, "request", "requests").s);
+    say(w, "     besides bootstraps: %s, %s, %s\n", vl_count(sum.rotations, "rotation", "rotations").s,
+        vl_count(sum.relinearisations, "relinearisation", "relinearisations").s,
+        vl_count(sum.conjugations, "conjugation", "conjugations").s);
 }
 
 static void explain_bootstrap(const vl_program *p, vl_writer *w) {

@@ -100,7 +100,7 @@ typedef struct vl_manifest {
     char **outputs; // names of the output columns
     vl_epilogue epilogue;
     double error_bound;    // declared bound on |error| of the encrypted output before the epilogue
-    double error_expected; // estimated deviation of it; 0: nothing is said
+    double error_expected; // estimated deviation of it (of pictures: to the worst calibration row); 0: nothing is said
     vl_key_request *keys;  // rotation and relinearisation keys, sorted
     uint16_t zero_nq;      // level of the public encryption key for re-randomising; 0: none
     // Where the program bootstraps: its set, and what else the client generates for it, in terms of rlwe alone.

@@ -18,8 +18,10 @@ static void as_many_as_fit(void **state) {
 
 static void groups(void **state) {
     (void)state;
-    static const net_case nets[] = {GROUPS("lenet_square", 4), GROUPS("strides", 8),   GROUPS("series", 16),
-                                    GROUPS("inputs", 32),      GROUPS("attention", 8), GROUPS("separable", 4)};
+    static const net_case nets[] = {GROUPS("lenet_square", 4), GROUPS("strides", 8),     GROUPS("series", 16),
+                                    GROUPS("pools", 4),        GROUPS("joins", 4),       GROUPS("dilated", 4),
+                                    GROUPS("asymmetric", 4),   GROUPS("separable", 300), GROUPS("inputs", 32),
+                                    GROUPS("attention", 8),    GROUPS("separable", 4)};
     net_run_all(nets, sizeof nets / sizeof *nets);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs on pictures: what the verifier takes and refuses, the saved form, the run in the clear against dense
 // matrices.
+#include "program/listing.h"
 #include "program/picture.h"
 #include "runtime/program_api.h"
 #include "test.h"
@@ -156,6 +157,7 @@ static void explained(void **state) {
         for (size_t k = 0; k < sizeof words / sizeof *words; k++)
             if (!strstr(text, words[k])) fail_msg("'%s' is not in\n%s", words[k], text);
         assert_null(strstr(text, "image_1 "));
+        assert_null(listing_one_of_many(text));
         vl_writer_clear(&w);
         vl_program_clear(&net.program);
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs built by hand: what the verifier accepts, what explain prints, the saved form against damage.
+#include "base/text.h"
+#include "program/listing.h"
 #include "program/mutate.h"
 #include "runtime/program_api.h"
 #include "test.h"
@@ -136,9 +138,23 @@ static void explain_prints_every_operation(void **state) {
                                "first/Relu became a square",
                                "client     "};
         for (size_t k = 0; k < sizeof words / sizeof *words; k++) assert_non_null(strstr(text, words[k]));
+        const char *wrong = listing_one_of_many(text);
+        if (wrong) fail_msg("'%.16s' in\n%s", wrong, text);
         vl_writer_clear(&w);
         vl_program_clear(&p);
     }
+}
+
+static void one_is_not_many(void **state) {
+    (void)state;
+    const char *const right[] = {"1 copy",     "21 copies",    "0.1 copies", "2^1 copies",
+                                 "1 -> 2 cts", "8 x 1 phases", "1 of us",    ""};
+    const char *const wrong[] = {"1 copies", "16x16: 1 copies", "rotations (1 keys)"};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) assert_null(listing_one_of_many(right[i]));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_non_null(listing_one_of_many(wrong[i]));
+    assert_string_equal(vl_count(0, "copy", "copies").s, "0 copies");
+    assert_string_equal(vl_count(1, "copy", "copies").s, "1 copy");
+    assert_string_equal(vl_count(UINT64_MAX, "copy", "copies").s, "18446744073709551615 copies");
 }
 
 // ---- the saved form against damage ----
@@ -239,6 +255,7 @@ int main(void) {
         cmocka_unit_test(client_half_is_the_manifest),
         cmocka_unit_test(identity_covers_everything),
         cmocka_unit_test(explain_prints_every_operation),
+        cmocka_unit_test(one_is_not_many),
         cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(random_payloads),
     };
