@@ -17,7 +17,7 @@ static const struct {
     const char *name;
     uint32_t version;
 } kinds[] = {
-    [VL_FRAME_PROGRAM] = {"PRG", "a program", 4},       [VL_FRAME_CLIENT] = {"CLI", "a client program", 4},
+    [VL_FRAME_PROGRAM] = {"PRG", "a program", 5},       [VL_FRAME_CLIENT] = {"CLI", "a client program", 4},
     [VL_FRAME_SECRET] = {"SEC", "a secret key", 1},     [VL_FRAME_EVAL] = {"EVK", "a file of evaluation keys", 2},
     [VL_FRAME_QUERY] = {"QRY", "a query", 1},           [VL_FRAME_ANSWER] = {"ANS", "an answer", 1},
     [VL_FRAME_CHECKPOINT] = {"CKP", "a checkpoint", 1}, [VL_FRAME_LAYER] = {"LYR", "a layer's result", 1},

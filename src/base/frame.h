@@ -15,7 +15,7 @@
 #define VL_FRAME_HEAD 56u // bytes before the payload
 
 typedef enum vl_frame_kind { // three letters each, and what the user calls it; version 1 where no other is named
-    VL_FRAME_PROGRAM,        // PRG program, version 4
+    VL_FRAME_PROGRAM,        // PRG program, version 5
     VL_FRAME_CLIENT,         // CLI client program, version 4
     VL_FRAME_SECRET,         // SEC secret key
     VL_FRAME_EVAL,           // EVK evaluation keys, version 2

@@ -228,6 +228,7 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     VL_TRY(vl_nn_emit_keys(p));
     p->manifest.error_bound = c->error;
     VL_TRY(vl_nn_error_typical(l->heap, c, &p->manifest.error_expected));
+    VL_TRY(vl_nn_price_around(l->heap, &c->ring, p));
     uint64_t need = key_bytes(&p->manifest) + c->packing.memory,
              most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;
     VL_FAIL_IF(need > most, VELUM_E_LIMIT,

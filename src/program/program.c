@@ -138,6 +138,8 @@ velum_status vl_program_save(vl_program *p, vl_writer *w) {
     vl_write_u32(w, p->op_count);
     for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(save_op(w, p, &p->ops[i]));
     vl_write_u32(w, p->output);
+    vl_write_f64(w, p->query_seconds);
+    vl_write_f64(w, p->answer_seconds);
     vl_write_u64(w, p->memory_bytes);
     size_t notes = p->notes ? strlen(p->notes) : 0;
     vl_write_u32(w, (uint32_t)notes);
@@ -256,6 +258,8 @@ static velum_status load_body(vl_reader *r, vl_program *p) {
     uint64_t entries = vl_matrix_budget(r->size);
     for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, p, &entries, &p->ops[i]));
     p->output = vl_read_u32(r);
+    p->query_seconds = vl_read_f64(r);
+    p->answer_seconds = vl_read_f64(r);
     p->memory_bytes = vl_read_u64(r);
     uint32_t notes = vl_read_count(r, 1u << 20, 1);
     VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "program: cut short");

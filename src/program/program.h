@@ -78,6 +78,8 @@ typedef struct vl_program {
     vl_value *values;
     vl_op *ops;
     uint32_t output;                 // a value
+    double query_seconds;            // predicted, one thread, of one group: the query opened, checked and unpacked
+    double answer_seconds;           // and the answer written
     uint64_t memory_bytes;           // what a server may take: diagonals that do not fit are made at use; 0: anything
     char *notes;                     // the compiler's remarks, one a line: fused nodes, fitted ranges, choices
     uint8_t digest[VL_DIGEST_BYTES]; // identity: set by save and load

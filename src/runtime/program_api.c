@@ -28,6 +28,7 @@ void velum_program_free(velum_program *p) {
 void velum_program_info(const velum_program *p, velum_info *out) {
     vl_manifest_info(&p->program.manifest, p->params, out);
     out->memory_bytes = vl_runtime_plan(p->params, &p->program).total;
+    out->predicted_seconds = p->program.query_seconds + p->program.answer_seconds;
     for (uint32_t i = 0; i < p->program.op_count; i++) out->predicted_seconds += p->program.ops[i].seconds;
 }
 
