@@ -106,6 +106,7 @@ static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
         to->poly.c = to->coeffs;
     }
     if (linear) VL_TRY(emit_map(from, map, to));
+    if (to->kind == VL_OP_DIAGONALS) to->diagonal_seconds = vl_nn_cost_diagonal(&c->ring, to->level);
     d->scale = plain || chosen ? target : vl_program_result_scale(lit, p, to);
     return VELUM_OK;
 }

@@ -85,6 +85,8 @@ double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, uint32
 // its polynomials: together they do not stay in the caches.
 double vl_nn_cost_many(const vl_nn_ring *r, uint16_t level, uint32_t count, double one, double passes);
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
+// A diagonal that is kept as coefficients, made ready at a use.
+double vl_nn_cost_diagonal(const vl_nn_ring *r, uint16_t level);
 // A polynomial, or stages of a comparison, from this level down.
 double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost);
 double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op);

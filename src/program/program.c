@@ -95,6 +95,7 @@ static velum_status save_op(vl_writer *w, const vl_program *p, const vl_op *op) 
     if (op->kind == VL_OP_DIAGONALS) {
         vl_write_u32(w, (uint32_t)op->step);
         vl_write_u32(w, (uint32_t)op->start);
+        vl_write_f64(w, op->diagonal_seconds);
         VL_TRY(vl_matrix_save(&op->matrix, w));
     }
     save_doubles(w, linear ? op->weights : NULL, op->rows * op->cols);
@@ -231,6 +232,7 @@ static velum_status load_op(vl_reader *r, const vl_program *p, uint64_t *entries
     if (kind == VL_OP_DIAGONALS) {
         op->step = (int32_t)vl_read_u32(r);
         op->start = (int32_t)vl_read_u32(r);
+        op->diagonal_seconds = vl_read_f64(r);
         VL_TRY(vl_matrix_load(r, op->name, entries, &op->matrix));
     }
     VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));

@@ -70,6 +70,7 @@ typedef struct vl_op {
     vl_spread spread;
     int32_t rotation[VL_FOLD_MOST]; // FOLD: slots to the left
     double seconds;                 // predicted, one thread
+    double diagonal_seconds;        // DIAGONALS: more of it for each that a server keeps as coefficients
 } vl_op;
 
 typedef struct vl_program {

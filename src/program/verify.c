@@ -22,8 +22,9 @@ static velum_status check_numbers(const vl_program *p, const vl_op *op) {
     VL_FAIL_IF(op->coeffs && op->poly.basis == VL_CHEBYSHEV &&
                    !(hi - lo >= 0x1p-40 && fabs(lo) <= 0x1p40 && fabs(hi) <= 0x1p40),
                VELUM_E_FORMAT, "program: '%s': polynomial on the interval %g to %g", op->name, lo, hi);
-    VL_FAIL_IF(!(op->seconds >= 0) || !isfinite(op->seconds), VELUM_E_FORMAT, "program: '%s': %g seconds predicted",
-               op->name, op->seconds);
+    VL_FAIL_IF(!(op->seconds >= 0 && op->diagonal_seconds >= 0) || !isfinite(op->seconds + op->diagonal_seconds),
+               VELUM_E_FORMAT, "program: '%s': %g seconds predicted, %g a diagonal", op->name, op->seconds,
+               op->diagonal_seconds);
     return VELUM_OK;
 }
 

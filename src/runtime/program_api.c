@@ -9,6 +9,7 @@ velum_status velum_program_open(const void *data, size_t size, velum_program **o
     velum_status status = vl_program_load(data, size, &p->program);
     if (status == VELUM_OK) status = vl_params_new(&p->program.manifest.params, NULL, &p->params);
     if (status == VELUM_OK) status = vl_encoder_new(p->params, &p->encoder);
+    if (status == VELUM_OK) status = vl_runtime_price_diagonals(p->params, &p->program);
     if (status != VELUM_OK) {
         velum_program_free(p);
         return status;
