@@ -116,7 +116,6 @@ static int print_json(const run *r) {
     json_object_set_new(o, "model", json_string(d->spec->name));
     json_object_set_new(o, "latency_s_median", cli_real(d->many.seconds));
     json_object_set_new(o, "amortised_s", cli_real(d->many.seconds / (double)r->pictures.count));
-    json_object_set_new(o, "predicted_s", cli_real(field(d->many.infer, "predicted_seconds")));
     json_object_set_new(o, "max_abs_error", cli_real(r->error));
     json_object_set_new(o, "logit_range", cli_real(r->range));
     json_object_set_new(o, "precision_bits", cli_real(r->error > 0 ? log2(r->range / r->error) : 53));

@@ -37,12 +37,13 @@ static json_t *stages_json(const demo_mode *m) {
 }
 
 json_t *demo_mode_json(const demo_mode *m) {
-    return json_pack("{s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "requests", (json_int_t)m->requests,
-                     "seconds", cli_real(m->seconds), "log_n", (json_int_t)field(m->keygen, "log_n"), "log_qp",
-                     cli_real(field(m->keygen, "log_qp")), "security_bits",
-                     (json_int_t)field(m->keygen, "security_bits"), "eval_key_bytes", (json_int_t)m->eval_key_bytes,
-                     "query_bytes", (json_int_t)m->query_bytes, "answer_bytes", (json_int_t)m->answer_bytes,
-                     "peak_rss_bytes", (json_int_t)m->peak_rss_bytes, "stages", stages_json(m));
+    return json_pack(
+        "{s:I, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "requests", (json_int_t)m->requests, "seconds",
+        cli_real(m->seconds), "predicted_s", cli_real(field(m->infer, "predicted_seconds")), "error_bound",
+        cli_real(field(m->program, "error_bound")), "log_n", (json_int_t)field(m->keygen, "log_n"), "log_qp",
+        cli_real(field(m->keygen, "log_qp")), "security_bits", (json_int_t)field(m->keygen, "security_bits"),
+        "eval_key_bytes", (json_int_t)m->eval_key_bytes, "query_bytes", (json_int_t)m->query_bytes, "answer_bytes",
+        (json_int_t)m->answer_bytes, "peak_rss_bytes", (json_int_t)m->peak_rss_bytes, "stages", stages_json(m));
 }
 
 int demo_print_json(const demo *d) {

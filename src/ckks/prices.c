@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD "velum prices 1"
+#define HEAD "velum prices 2"
 #define MOST_FS UINT64_C(1000000000000000) // a second
 #define MOST_BYTES 4096
 

@@ -26,6 +26,9 @@
     X(STREAM, "stream", 160000, "a coefficient of a key or a weight read from memory")                                 \
     X(FRESH, "fresh", 67000, "a coefficient of a new ciphertext")                                                      \
     X(FRESH_FAR, "fresh_far", 400000, "the same where it is so large that its memory comes from the system")           \
+    X(FRESH_SMALL, "fresh_small", 3200000, "a coefficient of new memory that the system gives in small pages")         \
+    X(MESSAGE, "message", 2150000, "a coefficient of a query unpacked and checked, and its partner drawn")             \
+    X(DIGEST, "digest", 1340000, "a byte of a message's digest")                                                       \
     X(OPERATION, "operation", 130000000, "an operation, whatever its size")
 
 typedef enum vl_price_id {

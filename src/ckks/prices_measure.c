@@ -5,10 +5,14 @@
 
 #include "arith/arith.h"
 #include "base/cpu.h"
+#include "base/frame.h"
+#include "base/rng.h"
 #include "ring/ring.h"
+#include "rlwe/pack.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define LIMBS 16         // of a chain
@@ -17,6 +21,7 @@
 #define STREAMED 80      // limbs of 2^16 that do not fit the caches: 40 MiB, twice
 #define FRESH (6u << 16) // words of a ciphertext
 #define FRESH_FAR (80u << 16)
+#define FRESH_SMALL ((size_t)3 << 18) // bytes of a polynomial in small pages
 #define CALLS 1000
 #define SECONDS 0.02   // a measurement
 #define LEAST_ROUNDS 2 // of it
@@ -130,6 +135,35 @@ static void fresh_far(bench *b) {
     vl_free(vl_alloc_array(FRESH_FAR, sizeof(uint64_t)));
 }
 
+// As an allocator does it that gives back at once what it has little of.
+static void fresh_small(bench *b) {
+    (void)b;
+    for (int i = 0; i < 4; i++) {
+        void *p = mmap(NULL, FRESH_SMALL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED) continue;
+        memset(p, 1, FRESH_SMALL);
+        (void)munmap(p, FRESH_SMALL);
+    }
+}
+
+static void message(bench *b) { // packed limbs of zeros will do: all bits are looked at whatever they are
+    const uint8_t seed[VL_SEED_BYTES] = {1};
+    vl_ring ring = {.n = b->n};
+    uint64_t *in = b->buffer, *c0 = in + b->n, *c1 = c0 + b->n;
+    memset(in, 0, b->n * sizeof *in);
+    for (int i = 0; i < LIMBS; i++) {
+        vl_rng rng;
+        (void)vl_unpack_limb(&ring, &b->q[i], (const uint8_t *)in, c0);
+        vl_rng_init_seed(&rng, seed, (uint64_t)i);
+        vl_rng_uniform(&rng, b->q[i].q, c1, b->n);
+    }
+}
+
+static void digest(bench *b) {
+    uint8_t out[VL_DIGEST_BYTES];
+    vl_digest(b->buffer, b->words * sizeof *b->buffer, out);
+}
+
 static void operation(bench *b) { // memory for a result, and a pass over nearly nothing
     for (int i = 0; i < CALLS; i++) {
         void *p = vl_alloc(4096);
@@ -155,6 +189,8 @@ static velum_status measure_cached(bench *b, vl_prices *out) {
     b->has_ext = true;
     out->fs[VL_PRICE_MULTIPLY] = femtoseconds(least_of(multiply, b) / (double)(2 * TERMS * b->n));
     out->fs[VL_PRICE_EXTEND] = femtoseconds(least_of(extend, b) / (double)(2 * TERMS * TERMS * b->n));
+    out->fs[VL_PRICE_MESSAGE] = femtoseconds(least_of(message, b) / (double)(LIMBS * b->n));
+    out->fs[VL_PRICE_DIGEST] = femtoseconds(least_of(digest, b) / (double)(b->words * sizeof *b->buffer));
     out->fs[VL_PRICE_OPERATION] = femtoseconds(least_of(operation, b) / CALLS);
     return VELUM_OK;
 }
@@ -165,6 +201,7 @@ static velum_status measure_memory(bench *b, vl_prices *out) {
     double more = least_of(stream, b) / (runs * each) - vl_price(out, VL_PRICE_MULTIPLY);
     out->fs[VL_PRICE_STREAM] = femtoseconds(more);
     out->fs[VL_PRICE_FRESH] = femtoseconds(least_of(fresh, b) / (4.0 * FRESH));
+    out->fs[VL_PRICE_FRESH_SMALL] = femtoseconds(least_of(fresh_small, b) / (FRESH_SMALL / sizeof(uint64_t) * 4.0));
     out->fs[VL_PRICE_FRESH_FAR] = femtoseconds(least_of(fresh_far, b) / FRESH_FAR);
     out->fs[VL_PRICE_PASS_FAR] = femtoseconds(least_of(pass, b) / (double)(b->words / 2));
     b->words = (size_t)8 << 16; // as large as ciphertexts are

@@ -96,6 +96,11 @@ velum_status vl_nn_cost_linear(const vl_nn_ring *r, uint16_t level, const vl_lin
 
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level) { return rescale(r, level) + result(r, level); }
 
+// From signed words to residues, to their places, and transformed: limb by limb, so in the near caches.
+double vl_nn_cost_diagonal(const vl_nn_ring *r, uint16_t level) {
+    return (level + r->special) * (ntt(r) + 2 * each(r, VL_PRICE_PASS));
+}
+
 double vl_nn_cost_multiply(const vl_nn_ring *r, uint16_t level) { return product(r, level) + result(r, level); }
 
 double vl_nn_cost_spread(const vl_nn_ring *r, uint16_t level, const vl_spread_cost *c, uint32_t outputs) {

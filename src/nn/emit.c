@@ -106,6 +106,7 @@ static velum_status emit_op(const vl_nn_choice *c, uint32_t i, vl_program *p) {
         to->poly.c = to->coeffs;
     }
     if (linear) VL_TRY(emit_map(from, map, to));
+    if (to->kind == VL_OP_DIAGONALS) to->diagonal_seconds = vl_nn_cost_diagonal(&c->ring, to->level);
     d->scale = plain || chosen ? target : vl_program_result_scale(lit, p, to);
     return VELUM_OK;
 }
@@ -228,6 +229,7 @@ velum_status vl_nn_emit(vl_nn_lowered *l, const vl_nn_graph *g, const vl_nn_choi
     VL_TRY(vl_nn_emit_keys(p));
     p->manifest.error_bound = c->error;
     VL_TRY(vl_nn_error_typical(l->heap, c, &p->manifest.error_expected));
+    VL_TRY(vl_nn_price_around(l->heap, &c->ring, p));
     uint64_t need = key_bytes(&p->manifest) + c->packing.memory,
              most = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;
     VL_FAIL_IF(need > most, VELUM_E_LIMIT,

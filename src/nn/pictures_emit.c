@@ -218,6 +218,7 @@ velum_status vl_nn_pictures_emit(const vl_nn_pictures *p, const vl_nn_graph *g, 
     VL_FAIL_IF(!out->values || !out->ops, VELUM_E_NOMEM, "program");
     VL_TRY(vl_nn_emit_model(p->l, g, opt, &out->manifest));
     VL_TRY(emit_all(&e, opt->security_bits ? opt->security_bits : 128));
+    VL_TRY(vl_nn_price_around(p->l->heap, &c->ring, out));
     out->memory_bytes = opt->memory_bytes ? opt->memory_bytes : 16ull << 30;
     VL_FAIL_IF(!(out->notes = vl_strdup(p->l->notes ? p->l->notes : "")), VELUM_E_NOMEM, "program: notes");
     return vl_program_verify(out);

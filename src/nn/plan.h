@@ -85,9 +85,14 @@ double vl_nn_cost_mix(const vl_nn_ring *r, uint16_t level, uint32_t rows, uint32
 // its polynomials: together they do not stay in the caches.
 double vl_nn_cost_many(const vl_nn_ring *r, uint16_t level, uint32_t count, double one, double passes);
 double vl_nn_cost_rescale(const vl_nn_ring *r, uint16_t level);
+// A diagonal that is kept as coefficients, made ready at a use.
+double vl_nn_cost_diagonal(const vl_nn_ring *r, uint16_t level);
 // A polynomial, or stages of a comparison, from this level down.
 double vl_nn_cost_poly(const vl_nn_ring *r, uint16_t level, const vl_poly_cost *cost);
 double vl_nn_cost_stages(const vl_nn_ring *r, uint16_t level, const vl_nn_op *op);
+// Of a whole program whose operations have their prices: its messages, and the first touch of memory, which goes to the
+// operations that need more of it than all before them (around.c).
+velum_status vl_nn_price_around(vl_nn_heap *h, const vl_nn_ring *r, vl_program *p);
 
 // ---- packing (pack.c) ----
 typedef struct vl_nn_map { // how a linear map is done

@@ -213,7 +213,7 @@ static void describe(const vl_program *p, const vl_params *outline, const vl_op 
 static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_request *keys, vl_writer *w) {
     say(w, "\n%4s %-28s %-18s %6s %9s %10s %6s %11s %9s  %s\n", "#", "layer", "operation", "level", "rotations",
         "bootstraps", "keys", "time", "memory", "packing");
-    double seconds = 0;
+    double seconds = p->query_seconds + p->answer_seconds;
     op_line sum = {.keys = p->manifest.key_count};
     for (uint32_t i = 0; i < p->op_count; i++) {
         const vl_op *op = &p->ops[i];
@@ -229,6 +229,8 @@ static void explain_ops(const vl_program *p, const vl_params *outline, vl_key_re
         sum.bootstraps += line.bootstraps;
         sum.bytes += line.bytes;
     }
+    say(w, "     %-28s %-18s %6s %9s %10s %6s %8.2f ms\n", "query and answer", "", "", "", "", "",
+        (p->query_seconds + p->answer_seconds) * 1e3);
     say(w, "     %-28s %-18s %6s %9llu %10u %6u %8.2f ms %6.1f MB  one thread, one group of %s\n", "total", "", "",
         (unsigned long long)sum.rotations, sum.bootstraps, sum.keys, seconds * 1e3, (double)sum.bytes / 1e6,
         vl_count(p->manifest.in.lanes, "request", "requests").s);

@@ -95,6 +95,7 @@ static velum_status save_op(vl_writer *w, const vl_program *p, const vl_op *op) 
     if (op->kind == VL_OP_DIAGONALS) {
         vl_write_u32(w, (uint32_t)op->step);
         vl_write_u32(w, (uint32_t)op->start);
+        vl_write_f64(w, op->diagonal_seconds);
         VL_TRY(vl_matrix_save(&op->matrix, w));
     }
     save_doubles(w, linear ? op->weights : NULL, op->rows * op->cols);
@@ -138,6 +139,8 @@ velum_status vl_program_save(vl_program *p, vl_writer *w) {
     vl_write_u32(w, p->op_count);
     for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(save_op(w, p, &p->ops[i]));
     vl_write_u32(w, p->output);
+    vl_write_f64(w, p->query_seconds);
+    vl_write_f64(w, p->answer_seconds);
     vl_write_u64(w, p->memory_bytes);
     size_t notes = p->notes ? strlen(p->notes) : 0;
     vl_write_u32(w, (uint32_t)notes);
@@ -229,6 +232,7 @@ static velum_status load_op(vl_reader *r, const vl_program *p, uint64_t *entries
     if (kind == VL_OP_DIAGONALS) {
         op->step = (int32_t)vl_read_u32(r);
         op->start = (int32_t)vl_read_u32(r);
+        op->diagonal_seconds = vl_read_f64(r);
         VL_TRY(vl_matrix_load(r, op->name, entries, &op->matrix));
     }
     VL_TRY(load_doubles(r, op->name, (uint64_t)op->rows * op->cols, false, &op->weights));
@@ -256,6 +260,8 @@ static velum_status load_body(vl_reader *r, vl_program *p) {
     uint64_t entries = vl_matrix_budget(r->size);
     for (uint32_t i = 0; i < p->op_count; i++) VL_TRY(load_op(r, p, &entries, &p->ops[i]));
     p->output = vl_read_u32(r);
+    p->query_seconds = vl_read_f64(r);
+    p->answer_seconds = vl_read_f64(r);
     p->memory_bytes = vl_read_u64(r);
     uint32_t notes = vl_read_count(r, 1u << 20, 1);
     VL_FAIL_IF(r->bad, VELUM_E_FORMAT, "program: cut short");

@@ -70,6 +70,7 @@ typedef struct vl_op {
     vl_spread spread;
     int32_t rotation[VL_FOLD_MOST]; // FOLD: slots to the left
     double seconds;                 // predicted, one thread
+    double diagonal_seconds;        // DIAGONALS: more of it for each that a server keeps as coefficients
 } vl_op;
 
 typedef struct vl_program {
@@ -78,6 +79,8 @@ typedef struct vl_program {
     vl_value *values;
     vl_op *ops;
     uint32_t output;                 // a value
+    double query_seconds;            // predicted, one thread, of one group: the query opened, checked and unpacked
+    double answer_seconds;           // and the answer written
     uint64_t memory_bytes;           // what a server may take: diagonals that do not fit are made at use; 0: anything
     char *notes;                     // the compiler's remarks, one a line: fused nodes, fitted ranges, choices
     uint8_t digest[VL_DIGEST_BYTES]; // identity: set by save and load

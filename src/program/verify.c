@@ -22,8 +22,9 @@ static velum_status check_numbers(const vl_program *p, const vl_op *op) {
     VL_FAIL_IF(op->coeffs && op->poly.basis == VL_CHEBYSHEV &&
                    !(hi - lo >= 0x1p-40 && fabs(lo) <= 0x1p40 && fabs(hi) <= 0x1p40),
                VELUM_E_FORMAT, "program: '%s': polynomial on the interval %g to %g", op->name, lo, hi);
-    VL_FAIL_IF(!(op->seconds >= 0) || !isfinite(op->seconds), VELUM_E_FORMAT, "program: '%s': %g seconds predicted",
-               op->name, op->seconds);
+    VL_FAIL_IF(!(op->seconds >= 0 && op->diagonal_seconds >= 0) || !isfinite(op->seconds + op->diagonal_seconds),
+               VELUM_E_FORMAT, "program: '%s': %g seconds predicted, %g a diagonal", op->name, op->seconds,
+               op->diagonal_seconds);
     return VELUM_OK;
 }
 
@@ -183,6 +184,9 @@ static velum_status verify(const vl_program *p, bool *defined, vl_key_request *n
                 same_scale(in->scale, m->in_scale) && vl_layout_same(&out->layout, &m->out, false) &&
                 out->level == m->out_level && same_scale(out->scale, m->out_scale);
     VL_FAIL_IF(!ends, VELUM_E_FORMAT, "program: manifest and program disagree about input or output");
+    VL_FAIL_IF(!(p->query_seconds >= 0 && p->answer_seconds >= 0) || !isfinite(p->query_seconds + p->answer_seconds),
+               VELUM_E_FORMAT, "program: %g and %g seconds predicted for its messages", p->query_seconds,
+               p->answer_seconds);
     VL_FAIL_IF(m->zero_nq < m->out_level, VELUM_E_FORMAT, "program: public key at level %u, answers at %u", m->zero_nq,
                m->out_level);
     return VELUM_OK;

@@ -62,6 +62,25 @@ static uint64_t diagonals(const vl_params *p, const vl_program *program, uint64_
     return bytes;
 }
 
+velum_status vl_runtime_price_diagonals(const vl_params *p, vl_program *program) {
+    vl_diagset_plan *plan = vl_alloc(sizeof *plan);
+    VL_FAIL_IF(!plan, VELUM_E_NOMEM, "plan");
+    uint64_t spare = vl_runtime_plan(p, program).spare;
+    for (uint32_t gap = 1u << (VL_RUNTIME_GAPS - 1); gap > 0; gap /= 2)
+        for (uint32_t i = vl_runtime_turn(program, gap, 0); i < program->op_count;
+             i = vl_runtime_turn(program, gap, i + 1)) {
+            vl_op *op = &program->ops[i];
+            uint32_t ready = 0;
+            if (vl_program_diagonals(program, op, plan) != VELUM_OK) continue;
+            const vl_sparsemap_shape s = vl_program_shape(program, op);
+            const uint64_t budget = vl_runtime_budget(p, program, op, plan, &spare);
+            (void)vl_diagset_bytes(p, plan, vl_sparsemap_period(&s), op->level, budget, &ready);
+            op->seconds += (plan->count - ready) * op->diagonal_seconds;
+        }
+    vl_free(plan);
+    return VELUM_OK;
+}
+
 static uint64_t weights_of(const vl_params *p, const vl_op *op) {
     switch (op->kind) {
     case VL_OP_LINTRANS: return vl_lintrans_bytes(p, &op->plan, op->level, op->bias != NULL);

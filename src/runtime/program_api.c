@@ -9,6 +9,7 @@ velum_status velum_program_open(const void *data, size_t size, velum_program **o
     velum_status status = vl_program_load(data, size, &p->program);
     if (status == VELUM_OK) status = vl_params_new(&p->program.manifest.params, NULL, &p->params);
     if (status == VELUM_OK) status = vl_encoder_new(p->params, &p->encoder);
+    if (status == VELUM_OK) status = vl_runtime_price_diagonals(p->params, &p->program);
     if (status != VELUM_OK) {
         velum_program_free(p);
         return status;
@@ -28,6 +29,7 @@ void velum_program_free(velum_program *p) {
 void velum_program_info(const velum_program *p, velum_info *out) {
     vl_manifest_info(&p->program.manifest, p->params, out);
     out->memory_bytes = vl_runtime_plan(p->params, &p->program).total;
+    out->predicted_seconds = p->program.query_seconds + p->program.answer_seconds;
     for (uint32_t i = 0; i < p->program.op_count; i++) out->predicted_seconds += p->program.ops[i].seconds;
 }
 

@@ -24,6 +24,8 @@ typedef struct vl_memory_plan {
 // Of a run that owns its input. threads 0: as many as there are cores.
 vl_memory_plan vl_runtime_plan_threads(const vl_params *p, const vl_program *program, uint32_t threads);
 vl_memory_plan vl_runtime_plan(const vl_params *p, const vl_program *program); // threads 0
+// Adds to the operations' predicted seconds what their diagonals take that such a server keeps as coefficients.
+velum_status vl_runtime_price_diagonals(const vl_params *p, vl_program *program);
 
 typedef struct vl_runtime vl_runtime; // a program with its weights encoded; const once made
 velum_status vl_runtime_new(vl_exec *x, const vl_params *p, const vl_encoder *e, const vl_program *program,

@@ -249,15 +249,17 @@ static void fill_report(const vl_answering *a, double total, velum_report *repor
     report->predicted_seconds = 0;
     const double groups = ceil((double)a->head.requests / p->manifest.in.lanes);
     for (uint32_t i = 0; i < p->op_count + 2; i++) {
-        if (report->stage_count == VELUM_MAX_STAGES) break;
+        const bool query = i == p->op_count;
+        const double predicted = i < p->op_count ? p->ops[i].seconds : query ? p->query_seconds : p->answer_seconds;
+        report->predicted_seconds += groups * predicted;
+        if (report->stage_count == VELUM_MAX_STAGES) continue;
         velum_stage *stage = &report->stages[report->stage_count++];
         if (i < p->op_count)
             name_stage(p, i, stage->name, sizeof stage->name);
         else
-            snprintf(stage->name, sizeof stage->name, i == p->op_count ? "load query" : "save answer");
+            snprintf(stage->name, sizeof stage->name, query ? "load query" : "save answer");
         stage->seconds = a->seconds[i];
-        stage->predicted_seconds = i < p->op_count ? groups * p->ops[i].seconds : 0;
-        report->predicted_seconds += stage->predicted_seconds;
+        stage->predicted_seconds = groups * predicted;
     }
 }
 
@@ -279,6 +281,8 @@ static velum_status answer_query(vl_answering *a, const void *query, size_t size
     const vl_program *p = &a->s->program->program;
     vl_reader r;
     VL_TRY(open_query(a->s, query, size, &r, &a->head));
+    const uint32_t query_stage = p->op_count, answer_stage = p->op_count + 1;
+    a->seconds[query_stage] = vl_now() - a->begin;
     memcpy(a->query_digest, digest_of(query, size), VL_DIGEST_BYTES);
     vl_message reply = a->head;
     reply.cts = p->manifest.out.cts;
@@ -286,7 +290,10 @@ static velum_status answer_query(vl_answering *a, const void *query, size_t size
     vl_wire_head_save(&reply, a->w);
     a->answers = a->w->size;
     VL_TRY(answer_groups(a, &r));
-    return vl_frame_end(a->w);
+    const double start = vl_now();
+    velum_status status = vl_frame_end(a->w);
+    a->seconds[answer_stage] += vl_now() - start;
+    return status;
 }
 
 // *a says who takes what.

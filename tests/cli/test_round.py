@@ -203,12 +203,15 @@ class Round(Case):
 class Demo(Case):
     KEYS = ("model requests latency_s_median amortised_s max_abs_error precision_bits metric_name metric_clear "
             "metric_encrypted labels_equal metric_rows threads peak_rss_bytes log_n log_qp security_bits eval_key_bytes "
-            "query_bytes answer_bytes stages").split()
+            "query_bytes answer_bytes stages predicted_s error_bound").split()
 
     def check(self, j):
         for name in self.KEYS:
             self.assertIn(name, j)
         self.assertLessEqual(j["max_abs_error"], ERROR)
+        for mode in (j, j["throughput"]):
+            self.assertGreater(mode["predicted_s"], 1e-4)
+            self.assertGreater(mode["error_bound"], j["max_abs_error"])
         self.assertGreaterEqual(j["precision_bits"], 10)
         self.assertGreaterEqual(j["security_bits"], 128)
         self.assertGreaterEqual(j["labels_equal"], 0.995)

@@ -61,6 +61,37 @@ static void test_pure(void **state) {
     velum_buffer_free(&other);
 }
 
+static velum_info info_by(vl_price_id id, uint64_t times) {
+    vl_prices p = *vl_prices_builtin();
+    velum_buffer made = {0};
+    velum_program *program;
+    velum_info info;
+    p.fs[id] *= times;
+    assert_int_equal(compile_by(&p, NULL, &made), VELUM_OK);
+    assert_int_equal(velum_program_open(made.data, made.size, &program), VELUM_OK);
+    velum_program_info(program, &info);
+    info.model = info.metric = NULL;
+    velum_program_free(program);
+    velum_buffer_free(&made);
+    return info;
+}
+
+// Messages are digested byte by byte, a query's coefficients unpacked, and what is live at a time is touched first.
+static void test_around(void **state) {
+    (void)state;
+    const velum_info once = info_by(VL_PRICE_DIGEST, 1), twice = info_by(VL_PRICE_DIGEST, 2);
+    const double bytes = (double)(once.query_bytes + once.answer_bytes),
+                 more = twice.predicted_seconds - once.predicted_seconds;
+    assert_true(fabs(more - bytes * vl_price(vl_prices_builtin(), VL_PRICE_DIGEST)) < 1e-9);
+    const double limb = ldexp(1, (int)once.log_n), query = limb * once.limbs;
+    const double unpacked = info_by(VL_PRICE_MESSAGE, 2).predicted_seconds - once.predicted_seconds;
+    assert_true(fabs(unpacked - query * vl_price(vl_prices_builtin(), VL_PRICE_MESSAGE)) < 1e-9);
+    // The input and the first layer's result, of as many limbs, live together; more than four such never do.
+    const double touched = (info_by(VL_PRICE_FRESH_SMALL, 2).predicted_seconds - once.predicted_seconds) /
+                           vl_price(vl_prices_builtin(), VL_PRICE_FRESH_SMALL);
+    assert_true(touched > 3.99 * query && touched < 8 * query);
+}
+
 static void test_refused(void **state) {
     (void)state;
     size_t size;
@@ -161,8 +192,8 @@ static void test_costs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pure),   cmocka_unit_test(test_refused), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_thrift), cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_pure), cmocka_unit_test(test_around), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_keys), cmocka_unit_test(test_thrift), cmocka_unit_test(test_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,7 @@ static inline uint32_t boot_diagonals(const build_options *o, vl_program *p, con
     BUILD_OK(vl_sparsemap_plan_best(&op->matrix, &shape, &prices, plan, NULL));
     op->step = (int32_t)plan->step;
     op->start = plan->start;
+    op->diagonal_seconds = 1e-4;
     vl_free(plan);
     return build_value(p, op, out, 1, bound);
 }

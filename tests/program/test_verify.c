@@ -70,6 +70,9 @@ static vl_key_request *key_of(vl_program *p, bool rotation) {
     X(interval_nan, CHEBYSHEV, op_of(p, VL_OP_POLY)->poly.lo = NAN, "curve': polynomial on the interval")              \
     X(interval_huge, CHEBYSHEV, op_of(p, VL_OP_POLY)->poly.hi = 0x1p50, "curve': polynomial on the interval")          \
     X(seconds_nan, NETWORK, p->ops[1].seconds = NAN, "first/Square': nan seconds")                                     \
+    X(diagonal_negative, NETWORK, p->ops[1].diagonal_seconds = -1, "predicted, -1 a diagonal")                         \
+    X(query_nan, NETWORK, p->query_seconds = NAN, "nan and 0.001 seconds predicted for its messages")                  \
+    X(answer_infinite, NETWORK, p->answer_seconds = INFINITY, "0.002 and inf seconds predicted for its messages")      \
     X(no_weights, NETWORK, (vl_free(p->ops[0].weights), p->ops[0].weights = NULL), "first/Gemm': 8 x 5 weights")       \
     X(rows, NETWORK, p->ops[0].rows = 7, "first/Gemm': 7 x 5 weights")                                                 \
     X(cols, NETWORK, p->ops[0].cols = 4, "first/Gemm': 8 x 4 weights")                                                 \

@@ -106,6 +106,42 @@ static void encrypted_is_the_simulation(void **state) {
     }
 }
 
+static double predicted(const fixture *f, uint64_t memory, uint32_t *diagonals) {
+    vl_program p = f->program; // its operations are the fixture's
+    vl_diagset_plan *plan = vl_alloc(sizeof *plan);
+    double seconds = 0;
+    assert_non_null(plan);
+    *diagonals = 0;
+    p.memory_bytes = memory;
+    for (uint32_t i = 0; i < p.op_count; i++) p.ops[i].seconds = 1;
+    assert_int_equal(vl_runtime_price_diagonals(f->params, &p), VELUM_OK);
+    for (uint32_t i = 0; i < p.op_count; i++) {
+        seconds += p.ops[i].seconds - 1;
+        if (p.ops[i].kind != VL_OP_DIAGONALS) continue;
+        assert_int_equal(vl_program_diagonals(&p, &p.ops[i], plan), VELUM_OK);
+        *diagonals += plan->count;
+    }
+    vl_free(plan);
+    return seconds;
+}
+
+// Those that are kept as coefficients are made ready at each use, and only those.
+static void diagonals_are_priced(void **state) {
+    (void)state;
+    fixture f = {0};
+    uint32_t count;
+    boot_program(&(boot_options){.lanes = 64}, &f.program);
+    fixture_open(&f, 1);
+    const uint64_t most = vl_runtime_plan(f.params, &f.program).total;
+    assert_true(predicted(&f, 0, &count) == 0 && count > 1);
+    assert_true(predicted(&f, most, &count) == 0);
+    const double whole = predicted(&f, 1, &count);
+    assert_true(fabs(whole - 1e-4 * count) < 1e-9);
+    const double some = predicted(&f, most - 1, &count);
+    assert_true(some > 0 && some < whole);
+    fixture_clear(&f);
+}
+
 // What does not fit is kept as coefficients; the plan says how much is taken.
 static void memory_is_kept_to(void **state) {
     (void)state;
@@ -131,6 +167,7 @@ int main(void) {
         cmocka_unit_test(simulation_is_the_model),
         cmocka_unit_test(encrypted_is_the_simulation),
         cmocka_unit_test(memory_is_kept_to),
+        cmocka_unit_test(diagonals_are_priced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
