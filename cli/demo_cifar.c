@@ -151,8 +151,8 @@ static void print_cost(const run *r) {
            cli_bytes((uint64_t)m->eval_key_bytes).s);
     printf("  %-34s %12s  %s\n", "encrypt (client)", cli_seconds(field(m->encrypt, "seconds")).s,
            cli_bytes((uint64_t)m->query_bytes).s);
-    printf("  %-34s %12s  predicted %s\n", "infer (server)", cli_seconds(m->seconds).s,
-           cli_seconds(field(m->infer, "predicted_seconds")).s);
+    printf("  %-34s %12s  predicted %s%s\n", "infer (server)", cli_seconds(m->seconds).s,
+           cli_seconds(field(m->infer, "predicted_seconds")).s, d->threads > 1 ? " (for one thread)" : "");
     printf("  %-34s %12s\n", "  for each picture", cli_seconds(m->seconds / (double)r->pictures.count).s);
     printf("  %-34s %12s  %s\n", "decrypt (client)", cli_seconds(field(m->decrypt, "seconds")).s,
            cli_bytes((uint64_t)m->answer_bytes).s);

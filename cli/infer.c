@@ -128,10 +128,13 @@ static velum_status run(work *w, velum_buffer *out, velum_report *report) {
     }
 }
 
-// By the compiler's prediction, as if threads shared the work evenly.
+// By the compiler's prediction, which is for one thread: two take 0.535 of that (docs/performance.md, pictures), as if
+// so much of it were not shared.
+#define UNSHARED 0.07
 static double expected_seconds(const velum_info *info, const work *w) {
     const double groups = info->query_bytes ? ceil((double)w->query.size / (double)info->query_bytes - 0.5) : 1;
-    return (groups > 1 ? groups : 1) * info->predicted_seconds / velum_server_threads(w->server);
+    const double share = UNSHARED + (1 - UNSHARED) / velum_server_threads(w->server);
+    return (groups > 1 ? groups : 1) * info->predicted_seconds * share;
 }
 
 static int answer(work *w, const velum_info *info, timing *t) {

@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#define SMALL                                                                                                          \
-    (4u << 20) // bytes of a ciphertext; from there on its memory comes in huge pages, and `fresh` has the price
+// Bytes of a ciphertext: from there on its memory comes in huge pages, and `fresh` has the price.
+#define SMALL (4u << 20)
 
 typedef struct live {
     uint32_t *last;         // by value: the last operation that reads it
